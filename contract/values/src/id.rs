@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Names a kind of object at the type level.
@@ -73,8 +74,25 @@ impl<K> Serialize for Id<K> {
     }
 }
 impl<'de, K> Deserialize<'de> for Id<K> {
+    /// Takes a number, or its digits as text: JSON keys are text, and serde's buffered enums hand them on as such.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        i64::deserialize(deserializer).map(Self::new)
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = i64;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the number of an object")
+            }
+            fn visit_i64<E: de::Error>(self, raw: i64) -> Result<i64, E> {
+                Ok(raw)
+            }
+            fn visit_u64<E: de::Error>(self, raw: u64) -> Result<i64, E> {
+                i64::try_from(raw).map_err(|_| E::custom("the number of an object is too large"))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<i64, E> {
+                text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Number).map(Self::new)
     }
 }
 
