@@ -1,0 +1,6 @@
+//! The lab and the images against the real kernel and the real engine.
+
+#![allow(clippy::unwrap_used)]
+
+mod images;
+mod lab;
