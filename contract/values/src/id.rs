@@ -8,7 +8,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Names a kind of object at the type level.
-pub trait IdKind: 'static {
+pub trait IdKind: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// The word printed before the number, as in `host-7`.
     const WORD: &'static str;
 }
@@ -103,6 +103,7 @@ pub mod kind {
     macro_rules! kinds {
         ($($name:ident $word:literal),* $(,)?) => {$(
             #[doc = concat!("Marks the id of a ", $word, ".")]
+            #[derive(Clone, Debug, PartialEq, Eq)]
             pub enum $name {}
             impl IdKind for $name {
                 const WORD: &'static str = $word;
