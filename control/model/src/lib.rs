@@ -12,6 +12,7 @@ mod host;
 mod launch;
 mod object;
 mod reason;
+mod seams;
 mod stack;
 pub mod state;
 mod tables;
@@ -32,6 +33,7 @@ pub use launch::{
 };
 pub use object::{Body, Keys, Kind, Nothing, Object, Row, Unknown};
 pub use reason::{Reason, ReasonCode};
+pub use seams::{Clock, Random};
 pub use stack::{
     Dependency, DependencyCondition, Service, ServiceDecision, ServiceIntent, ServiceKind, ServiceLink,
     ServiceObservation, Stack, StackIntent, VolumeTemplate,
