@@ -153,9 +153,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        # A browser that went away is no news.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def serve():
     print(f"{HERE} serves on port 8000")
-    ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+    Server(("", 8000), Handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -3,26 +3,29 @@
 set -eu
 : "${POSTGRES_DB:=postgres}" "${POSTGRES_USER:=postgres}" "${POSTGRES_PASSWORD:?is needed}"
 
+volume=/var/lib/postgresql/data
+
 if [ "$(id -u)" = 0 ]; then
-    mkdir -p "$PGDATA" /run/postgresql
-    chown -R postgres:postgres "$PGDATA" /run/postgresql
-    chmod 700 "$PGDATA"
+    mkdir -p /run/postgresql
+    chown postgres:postgres "$volume" /run/postgresql
     # The server refuses to run as root.
-    exec busybox setuidgid postgres "$0" "$@"
+    exec su -p postgres -c 'exec "$0" "$@"' "$0" "$@"
 fi
 
-# A set-up that was cut short leaves no marker, and starts over.
-if [ ! -e "$PGDATA/complete" ]; then
-    find "$PGDATA" -mindepth 1 -delete
+# The cluster gets its name when it is whole; a set-up that was cut short starts over.
+if [ ! -e "$volume/cluster" ]; then
+    new="$volume/unfinished"
+    rm -rf "$new"
     password=$(mktemp)
     printf '%s\n' "$POSTGRES_PASSWORD" > "$password"
-    initdb --username="$POSTGRES_USER" --pwfile="$password" --auth=scram-sha-256 --encoding=UTF8 --no-locale
+    initdb --pgdata="$new" --username="$POSTGRES_USER" --pwfile="$password" \
+        --auth=scram-sha-256 --encoding=UTF8 --no-locale --no-instructions
     rm "$password"
-    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    echo "host all all all scram-sha-256" >> "$new/pg_hba.conf"
     if [ "$POSTGRES_DB" != postgres ]; then
-        echo "CREATE DATABASE \"$POSTGRES_DB\";" | postgres --single -j postgres
+        echo "CREATE DATABASE \"$POSTGRES_DB\";" | postgres --single -D "$new" -j postgres > /dev/null
     fi
-    touch "$PGDATA/complete"
+    mv "$new" "$volume/cluster"
 fi
 
-exec postgres -c listen_addresses='*' "$@"
+exec postgres -D "$volume/cluster" -c listen_addresses='*' "$@"

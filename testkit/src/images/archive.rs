@@ -56,7 +56,7 @@ const APPLETS: &str = "sh ash cat ls ps top kill sleep echo env id hostname ip p
     head tail sort uniq wc cut tr test true false mkdir rm rmdir mv cp ln chmod chown touch date df du free find \
     mount umount vi less more ping6 nslookup traceroute netstat stat dd seq yes tee tar gzip gunzip xargs which \
     whoami uname dirname basename readlink mktemp timeout usleep printf pwd od expr stty tty clear reset \
-    sha256sum md5sum base64 setsid nohup pidof pgrep pkill time watch getopt sync truncate";
+    sha256sum md5sum base64 setsid su pidof time watch getopt sync truncate";
 
 pub(super) fn write(
     path: &Path,
@@ -125,23 +125,29 @@ fn write_layer(path: &Path, recipe: &Recipe, packages: &[PathBuf]) -> Result<Str
         append_directory(&mut layer, directory, *mode)?;
         seen.insert(PathBuf::from(directory));
     }
+    // What a recipe says goes before what packages bring: the engine takes no path twice.
+    append_bytes(&mut layer, "etc/passwd", PASSWD.as_bytes(), 0o644)?;
+    append_bytes(&mut layer, "etc/group", GROUP.as_bytes(), 0o644)?;
+    seen.extend(["etc/passwd", "etc/group"].map(PathBuf::from));
+    for (link, target) in [("var/run", "/run"), ("var/lock", "/run")].iter().chain(recipe.links) {
+        append_link(&mut layer, Path::new(link), target)?;
+        seen.insert(PathBuf::from(link));
+    }
+    for (name, bytes, mode) in &recipe.files {
+        append_bytes(&mut layer, name, bytes, *mode)?;
+        seen.insert(PathBuf::from(name));
+    }
     for package in packages {
         append_package(&mut layer, package, recipe, &mut seen)
             .with_context(|| format!("could not unpack `{}`", package.display()))?;
     }
     for applet in APPLETS.split_whitespace() {
         let name = Path::new("bin").join(applet);
-        if seen.contains(Path::new("bin/busybox")) && !seen.contains(&Path::new("usr").join(&name)) {
+        let elsewhere = Path::new("usr").join(&name);
+        if seen.contains(Path::new("bin/busybox")) && !seen.contains(&elsewhere) && seen.insert(name.clone())
+        {
             append_link(&mut layer, &name, "/bin/busybox")?;
         }
-    }
-    append_bytes(&mut layer, "etc/passwd", PASSWD.as_bytes(), 0o644)?;
-    append_bytes(&mut layer, "etc/group", GROUP.as_bytes(), 0o644)?;
-    for (link, target) in recipe.links {
-        append_link(&mut layer, Path::new(link), target)?;
-    }
-    for (name, bytes, mode) in &recipe.files {
-        append_bytes(&mut layer, name, bytes, *mode)?;
     }
     let mut file = layer.into_inner()?.into_inner()?;
     file.flush()?;

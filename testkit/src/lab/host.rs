@@ -217,6 +217,18 @@ impl LabHost {
         Ok(HostProcess { child, pid, log })
     }
 
+    /// What all containers of the host do and last said: for the message of a failing test.
+    pub async fn describe_containers(&self) -> String {
+        let mut text = self.docker(&["ps", "--all"]).await.unwrap_or_else(|error| format!("{error:#}"));
+        for id in self.docker(&["ps", "--all", "--quiet"]).await.unwrap_or_default().split_whitespace() {
+            // Both streams: most programs complain on the second.
+            let script = "exec docker logs --tail 20 \"$0\" 2>&1";
+            let logs = self.run("sh", ["-c", script, id]).await.unwrap_or_else(|error| format!("{error:#}"));
+            text.push_str(&format!("\n--- {id}\n{logs}"));
+        }
+        text
+    }
+
     /// Starts the engine and waits until it answers. Does nothing if it runs.
     ///
     /// # Errors

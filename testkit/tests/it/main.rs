@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod examples;
 mod images;
 mod lab;
