@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -118,8 +118,7 @@ pub(super) fn write(
 
 /// Writes the file system and gives its SHA-256.
 fn write_layer(path: &Path, recipe: &Recipe, packages: &[PathBuf]) -> Result<String> {
-    let file = File::options().create(true).truncate(true).read(true).write(true).open(path)?;
-    let mut layer = Builder::new(BufWriter::new(file));
+    let mut layer = Builder::new(BufWriter::new(File::create(path)?));
     let mut seen = BTreeSet::new();
     for (directory, mode) in DIRECTORIES {
         append_directory(&mut layer, directory, *mode)?;
@@ -149,20 +148,11 @@ fn write_layer(path: &Path, recipe: &Recipe, packages: &[PathBuf]) -> Result<Str
             append_link(&mut layer, &name, "/bin/busybox")?;
         }
     }
-    let mut file = layer.into_inner()?.into_inner()?;
-    file.flush()?;
-    file.seek(SeekFrom::Start(0))?;
-    let mut hasher = Sha256::new();
-    let mut reader = BufReader::with_capacity(1 << 20, file);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
-    }
-    Ok(hex(&hasher.finalize()))
+    layer.into_inner()?.flush()?;
+    // Debian's own program does this twenty times faster than an unoptimised build of ours.
+    let sum = Command::new("sha256sum").arg(path).output().context("could not run `sha256sum`")?;
+    let sum = String::from_utf8_lossy(&sum.stdout).split_whitespace().next().map(str::to_owned);
+    sum.filter(|sum| sum.len() == 64).context("`sha256sum` gave no sum")
 }
 
 fn append_package(
