@@ -1,0 +1,3 @@
+//! One suite over all engines, and what is particular to each.
+
+mod basics;
