@@ -3,8 +3,10 @@
 //! A chore is a program like any other: it says what it does, leaves nothing
 //! behind that it was not asked for, and may be run twice.
 
+mod bench;
 mod debian;
 mod process;
+mod program;
 mod quickstart;
 mod steps;
 mod test;
@@ -28,6 +30,8 @@ enum Chore {
     Quickstart(quickstart::Arguments),
     /// Checks everything that must hold before a change lands
     Test(test::Arguments),
+    /// Measures one target of the benchmark list against its peers
+    Bench(bench::Arguments),
     /// Checks the arrows between crates and the habits of this tree
     Tidy,
 }
@@ -36,6 +40,7 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Quickstart(arguments) => quickstart::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Tidy => tidy::run(),
     }
 }

@@ -9,7 +9,7 @@ mod lariat;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use testkit::images::Images;
 
 use crate::steps::{output, run as run_program, wait_for};
-use crate::{debian, target, tree};
+use crate::{debian, tree};
 
 use engine::Engine;
 use lariat::{Credentials, Lariat};
@@ -57,7 +57,8 @@ fn up(arguments: &Arguments, state: &Path) -> Result<()> {
 
     // Compiling takes both cores for minutes, fetching packages takes the network: side by side.
     let images = std::thread::spawn(|| Images::in_directory(Path::new(CACHE).join("images")).shop());
-    let program = build()?;
+    say("building lariat (a first build takes some minutes)");
+    let program = crate::program::build_release()?;
     let images = images.join().ok().context("building the images was cut short")??;
 
     let engine = Engine::new(state);
@@ -96,20 +97,6 @@ fn check_page(answer: String) -> Result<()> {
         bail!("it answers: {line}");
     }
     Ok(())
-}
-
-/// A release build that needs no library of the machine it runs on.
-fn build() -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    say("building lariat (a first build takes some minutes)");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run_program(
-        Command::new(cargo)
-            .current_dir(tree())
-            .args(["build", "--quiet", "--release", "--package", "lariat", "--target", &triple])
-            .env("RUSTFLAGS", "-C target-feature=+crt-static"),
-    )?;
-    Ok(target().join(triple).join("release/lariat"))
 }
 
 fn link_command(lariat: &Lariat) -> Result<()> {
