@@ -58,8 +58,8 @@ pub(crate) struct Effect {
     pub(crate) id: i64,
     /// Its entry in the feed.
     pub(crate) revision: Revision,
-    /// The revision that the row had just before; `None` when there was no row.
-    pub(crate) before: Option<Revision>,
+    /// The row as it was just before; `None` when there was none.
+    pub(crate) before: Option<AnyRow>,
     /// The row as it is then; `None` when it is gone for good.
     pub(crate) after: Option<AnyRow>,
 }
@@ -70,8 +70,6 @@ pub(crate) struct Seal {
     pub(crate) batch: Batch,
     /// The revision of the last write.
     pub(crate) head: Revision,
-    /// The time of the newest transaction.
-    pub(crate) now: Timestamp,
     /// Entries of the feed up to here are to go.
     pub(crate) cut_upto: Option<Revision>,
     /// Entries of the feed that are older are to go, some at a time.
@@ -94,10 +92,16 @@ pub(crate) enum CatchUp {
 pub(crate) enum DatabaseError {
     /// It could not, and nothing was written.
     Unavailable { reason: &'static str, cause: Option<Cause> },
+    /// The connection was lost, and nothing was written: it may be tried again.
+    Lost { cause: Cause },
+    /// It could not take this one transaction; the others of the batch are well.
+    Rejected { reason: &'static str, cause: Option<Cause> },
     /// Whether the batch was committed is not known.
     Unknown { cause: Cause },
     /// A row is not as the picture says.
     Diverged { detail: String },
+    /// What is stored cannot be read.
+    Damaged { detail: String },
 }
 
 /// A database as the writer drives it: `begin`, `stage` for each transaction, `commit` or `roll_back`.
@@ -149,4 +153,9 @@ pub(crate) trait Database: Send + 'static {
 
     /// Lets go of everything.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// The sequence of that name.
+pub(crate) fn known_sequence(name: &str) -> Option<&'static str> {
+    Kind::ALL.into_iter().map(sequence).find(|known| *known == name)
 }

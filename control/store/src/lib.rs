@@ -22,7 +22,11 @@
 mod database;
 mod error;
 mod memory;
+mod migrate;
 mod options;
+mod row;
+mod sql;
+mod sqlite;
 mod store;
 mod watch;
 mod writer;

@@ -13,6 +13,7 @@ use control_model::{AnyRow, Tables};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::database::{Batch, CatchUp, Database, DatabaseError, Effect, Head, Loaded, Seal, Sequences};
+use crate::error::Cause;
 use crate::store::{Change, IntoCause};
 
 /// How many batches are remembered.
@@ -68,7 +69,7 @@ struct Disk {
     tables: Tables,
     head: Head,
     feed: VecDeque<(Change, Timestamp)>,
-    batches: BTreeSet<Batch>,
+    batches: VecDeque<Batch>,
     sequences: Sequences,
     epoch: u64,
     faults: Option<Box<dyn FnMut(MemoryStep) -> MemoryFault + Send>>,
@@ -158,9 +159,13 @@ impl MemoryConnection {
     async fn plain_step(&mut self, step: MemoryStep) -> Result<(), DatabaseError> {
         match self.step(step).await? {
             None => Ok(()),
-            Some(_) => Err(refused("the connection was lost")),
+            Some(_) => Err(DatabaseError::Lost { cause: lost() }),
         }
     }
+}
+
+fn lost() -> Cause {
+    std::io::Error::other("the connection was lost").into_cause()
 }
 
 fn refused(reason: &'static str) -> DatabaseError {
@@ -172,7 +177,7 @@ impl Disk {
         let mut tables = self.tables.clone();
         for (effect, _) in effects {
             let stored = tables.any(effect.kind, effect.id).map(|row| row.revision());
-            if stored != effect.before {
+            if stored != effect.before.as_ref().map(AnyRow::revision) {
                 let detail = format!("{} {} is at {stored:?}", effect.kind.table(), effect.id);
                 return Err(DatabaseError::Diverged { detail });
             }
@@ -192,9 +197,9 @@ impl Disk {
         while self.feed.front().is_some_and(|(c, at)| c.revision <= cut_upto || *at < cut_before) {
             self.feed.pop_front();
         }
-        self.batches.insert(seal.batch);
+        self.batches.push_back(seal.batch);
         if self.batches.len() > BATCHES {
-            self.batches.pop_first();
+            self.batches.pop_front();
         }
         for (sequence, next) in &seal.sequences {
             let known = self.sequences.entry(sequence).or_insert(1);
@@ -254,9 +259,7 @@ impl Database for MemoryConnection {
         }
         match fault {
             None => Ok(()),
-            Some(_) => Err(DatabaseError::Unknown {
-                cause: std::io::Error::other("the connection was lost").into_cause(),
-            }),
+            Some(_) => Err(DatabaseError::Unknown { cause: lost() }),
         }
     }
 

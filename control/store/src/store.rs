@@ -66,6 +66,7 @@ impl Store {
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self, OpenError> {
         match url.split_once(':') {
             Some(("memory", _)) => Self::open_memory(&MemoryDatabase::new(), options).await,
+            Some(("sqlite", path)) => crate::sqlite::open(path, options).await,
             _ => Err(OpenError::Scheme { scheme: url.split(':').next().unwrap_or_default().to_owned() }),
         }
     }
@@ -211,12 +212,18 @@ impl Shared {
 pub(crate) fn unavailable(place: &str, error: DatabaseError) -> OpenError {
     let place = place.to_owned();
     match error {
-        DatabaseError::Unavailable { reason, cause } => OpenError::Unavailable {
-            place,
-            cause: cause.unwrap_or_else(|| std::io::Error::other(reason).into_cause()),
-        },
-        DatabaseError::Unknown { cause } => OpenError::Unavailable { place, cause },
-        DatabaseError::Diverged { detail } => OpenError::Damaged { place, detail },
+        DatabaseError::Unavailable { reason, cause } | DatabaseError::Rejected { reason, cause } => {
+            OpenError::Unavailable {
+                place,
+                cause: cause.unwrap_or_else(|| std::io::Error::other(reason).into_cause()),
+            }
+        }
+        DatabaseError::Lost { cause } | DatabaseError::Unknown { cause } => {
+            OpenError::Unavailable { place, cause }
+        }
+        DatabaseError::Diverged { detail } | DatabaseError::Damaged { detail } => {
+            OpenError::Damaged { place, detail }
+        }
     }
 }
 

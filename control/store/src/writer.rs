@@ -12,10 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::database::{Batch, CatchUp, Database, DatabaseError, Effect, Head, Seal, Sequences, sequence};
 use crate::error::{CommitError, HistoryError};
 use crate::options::StoreOptions;
-use crate::store::{Change, Committed, NO_TIME, Shared};
+use crate::store::{Change, Committed, IntoCause, NO_TIME, Shared};
 
 /// How many removed rows go for good with one commit.
 const PURGE: usize = 64;
+/// How many revisions back batches are remembered.
+pub(crate) const KEEP_BATCHES: i64 = 10_000;
 /// How many revisions pass between two cuts of the feed.
 const CUT_EVERY: u64 = 256;
 /// The first and the longest pause between two tries to learn what became of a commit.
@@ -136,7 +138,12 @@ impl<D: Database> Writer<D> {
 
     /// Writes a group; where the picture proves to be wrong, loads it anew and writes one transaction at a time.
     async fn write_or_repair(&mut self, group: &[Transaction]) -> Vec<Result<Committed, CommitError>> {
-        match self.write(group).await {
+        let mut result = self.write(group).await;
+        if let Err(DatabaseError::Lost { cause }) = &result {
+            tracing::warn!(%cause, "the connection to the database was lost; trying again");
+            result = self.write(group).await;
+        }
+        match result {
             Ok(results) => results,
             Err(DatabaseError::Diverged { detail }) => {
                 tracing::error!(detail, "the picture in memory differs from the database and is loaded anew");
@@ -201,13 +208,12 @@ impl<D: Database> Writer<D> {
                 Ok(results)
             }
             Err(DatabaseError::Unknown { cause }) => {
-                let (reason, outcome_unknown) = match self.resolve(head.batch).await {
-                    Some(true) => return Ok(results),
-                    Some(false) => ("the connection was lost before the commit", false),
-                    None => ("the connection was lost during the commit", true),
-                };
-                let error = CommitError::Unavailable { reason, outcome_unknown, cause: Some(cause) };
-                Ok(group.iter().map(|_| Err(error.clone())).collect())
+                tracing::warn!(%cause, "the outcome of a commit is not known; looking it up");
+                match self.resolve(head.batch).await {
+                    Some(true) => Ok(results),
+                    Some(false) => Err(DatabaseError::Lost { cause }),
+                    None => Err(DatabaseError::Unknown { cause }),
+                }
             }
             Err(error) => Err(error),
         }
@@ -246,12 +252,12 @@ impl<D: Database> Writer<D> {
             let staged_changes = effects.iter().map(change).collect::<Vec<_>>();
             match self.database.stage(effects, transaction.now).await {
                 Ok(()) => {}
-                Err(error @ DatabaseError::Diverged { .. }) => return Err(error),
-                Err(error) => {
+                Err(error @ DatabaseError::Rejected { .. }) => {
                     tables = before;
                     results.push(Err(commit_error(&error)));
                     continue;
                 }
+                Err(error) => return Err(error),
             }
             for row in rows.iter().filter(|row| before.any(row.kind(), row.id()).is_none()) {
                 let next = sequences.entry(sequence(row.kind())).or_insert(1);
@@ -282,7 +288,6 @@ impl<D: Database> Writer<D> {
         Seal {
             batch,
             head,
-            now,
             cut_upto: cuts.then(|| Revision(head.0.saturating_sub(self.options.keep_changes))),
             cut_before: cuts.then(|| now - self.options.keep_changes_for),
             sequences,
@@ -374,8 +379,8 @@ fn effects(before: &Tables, rows: &[AnyRow]) -> Vec<Effect> {
         let (kind, id) = (row.kind(), row.id());
         let earlier = effects.iter().rev().find(|effect| effect.kind == kind && effect.id == id);
         let before = match earlier {
-            Some(effect) => Some(effect.revision),
-            None => before.any(kind, id).map(|row| row.revision()),
+            Some(effect) => effect.after.clone(),
+            None => before.any(kind, id),
         };
         effects.push(Effect { kind, id, revision: row.revision(), before, after: Some(row.clone()) });
     }
@@ -389,13 +394,7 @@ fn purge(tables: &mut Tables, due: &[(Timestamp, Kind, i64)]) -> Vec<Effect> {
         let Some(row) = tables.any(kind, id) else { continue };
         tables.purge(kind, id);
         tables.revision = Revision(tables.revision.0 + 1);
-        effects.push(Effect {
-            kind,
-            id,
-            revision: tables.revision,
-            before: Some(row.revision()),
-            after: None,
-        });
+        effects.push(Effect { kind, id, revision: tables.revision, before: Some(row), after: None });
     }
     effects
 }
@@ -423,7 +422,7 @@ fn removed_rows(tables: &Tables) -> BTreeSet<(Timestamp, Kind, i64)> {
 
 fn commit_error(error: &DatabaseError) -> CommitError {
     match error {
-        DatabaseError::Unavailable { reason, cause } => {
+        DatabaseError::Unavailable { reason, cause } | DatabaseError::Rejected { reason, cause } => {
             CommitError::Unavailable { reason, outcome_unknown: false, cause: cause.clone() }
         }
         DatabaseError::Unknown { cause } => CommitError::Unavailable {
@@ -431,10 +430,20 @@ fn commit_error(error: &DatabaseError) -> CommitError {
             outcome_unknown: true,
             cause: Some(cause.clone()),
         },
-        DatabaseError::Diverged { .. } => CommitError::Unavailable {
+        DatabaseError::Lost { cause } => CommitError::Unavailable {
+            reason: "the connection was lost",
+            outcome_unknown: false,
+            cause: Some(cause.clone()),
+        },
+        DatabaseError::Diverged { detail } => CommitError::Unavailable {
             reason: "the database is not as it was read",
             outcome_unknown: false,
-            cause: None,
+            cause: Some(std::io::Error::other(detail.clone()).into_cause()),
+        },
+        DatabaseError::Damaged { detail } => CommitError::Unavailable {
+            reason: "the database is damaged",
+            outcome_unknown: false,
+            cause: Some(std::io::Error::other(detail.clone()).into_cause()),
         },
     }
 }

@@ -24,3 +24,24 @@ async fn a_commit_is_in_the_picture_and_in_the_watch() {
     store.close().await;
     assert!(store.commit(stack(3, "c")).await.is_err());
 }
+
+#[tokio::test]
+async fn a_file_keeps_what_was_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/a/lariat.db", directory.path().display());
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    assert_eq!(store.reserve_ids(Kind::Stack, 2).await.unwrap(), 1..3);
+    store.commit(stack(1, "a")).await.unwrap();
+    store.commit(stack(2, "b")).await.unwrap();
+    let before = store.snapshot();
+    assert_eq!(store.epoch().0, 1);
+    let second = Store::open(&url, StoreOptions::default()).await.unwrap_err().to_string();
+    assert!(second.contains("in use by another server (process "), "{second}");
+    store.close().await;
+    let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+    assert_eq!(store.epoch().0, 2);
+    assert_eq!(store.snapshot().revision, before.revision);
+    assert_eq!(store.snapshot().stacks.get_raw(2), before.stacks.get_raw(2));
+    assert_eq!(store.reserve_ids(Kind::Stack, 1).await.unwrap(), 3..4);
+    store.close().await;
+}

@@ -1,0 +1,44 @@
+-- What may sign in: people, programs, environments.
+CREATE TABLE IF NOT EXISTS account (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE account IS 'What may sign in: people, programs, environments.';
+COMMENT ON COLUMN account.id IS 'its number, never given again';
+COMMENT ON COLUMN account.uuid IS 'given at creation';
+COMMENT ON COLUMN account.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN account.stack_id IS 'the stack above it';
+COMMENT ON COLUMN account.service_id IS 'the service above it';
+COMMENT ON COLUMN account.host_id IS 'the host that it is on';
+COMMENT ON COLUMN account.name IS 'its name';
+COMMENT ON COLUMN account.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN account.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN account.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN account.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN account.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN account.removed IS 'when its removal was complete';
+COMMENT ON COLUMN account.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN account.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN account.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN account.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN account.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN account.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS account_unique_key ON account (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;

@@ -1,0 +1,44 @@
+-- Who may do what in an environment.
+CREATE TABLE IF NOT EXISTS member (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE member IS 'Who may do what in an environment.';
+COMMENT ON COLUMN member.id IS 'its number, never given again';
+COMMENT ON COLUMN member.uuid IS 'given at creation';
+COMMENT ON COLUMN member.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN member.stack_id IS 'the stack above it';
+COMMENT ON COLUMN member.service_id IS 'the service above it';
+COMMENT ON COLUMN member.host_id IS 'the host that it is on';
+COMMENT ON COLUMN member.name IS 'its name';
+COMMENT ON COLUMN member.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN member.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN member.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN member.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN member.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN member.removed IS 'when its removal was complete';
+COMMENT ON COLUMN member.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN member.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN member.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN member.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN member.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN member.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS member_unique_key ON member (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;

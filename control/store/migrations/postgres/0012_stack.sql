@@ -1,0 +1,44 @@
+-- Stacks.
+CREATE TABLE IF NOT EXISTS stack (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE stack IS 'Stacks.';
+COMMENT ON COLUMN stack.id IS 'its number, never given again';
+COMMENT ON COLUMN stack.uuid IS 'given at creation';
+COMMENT ON COLUMN stack.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN stack.stack_id IS 'the stack above it';
+COMMENT ON COLUMN stack.service_id IS 'the service above it';
+COMMENT ON COLUMN stack.host_id IS 'the host that it is on';
+COMMENT ON COLUMN stack.name IS 'its name';
+COMMENT ON COLUMN stack.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN stack.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN stack.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN stack.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN stack.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN stack.removed IS 'when its removal was complete';
+COMMENT ON COLUMN stack.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN stack.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN stack.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN stack.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN stack.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN stack.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS stack_unique_key ON stack (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;
