@@ -14,6 +14,9 @@ use crate::steps::{output, wait_for};
 
 /// What every container of the benchmark runs; it ends when asked, so that clearing up is quick.
 pub const SCRIPT: &str = "trap 'exit 0' TERM; sleep 86400 & wait";
+/// The network that the ceiling's containers share.
+pub const NETWORK: &str = "ceiling";
+const SWARM_NETWORK: &str = "swarm";
 /// How many requests are under way at once at the ceiling; more gain nothing.
 const IN_FLIGHT: usize = 16;
 
@@ -28,15 +31,19 @@ impl Engine {
         Self { socket }
     }
 
+    /// Makes the network of [`Engine::ceiling`]: one of a user's own, as every stack has, where names resolve.
+    pub fn make_network(&self) -> Result<()> {
+        let network = json!({ "Name": NETWORK, "CheckDuplicate": true });
+        Connection::open(&self.socket)?.call("POST", "/networks/create", Some(&network)).map(drop)
+    }
+
     /// Creates and starts `count` containers as fast as the engine can, and says how long that took.
-    pub fn ceiling(&self, count: u32) -> Result<Duration> {
-        let network = json!({ "Name": "ceiling", "CheckDuplicate": true });
-        Connection::open(&self.socket)?.call("POST", "/networks/create", Some(&network))?;
+    pub fn ceiling(&self, count: u32, network: &str) -> Result<Duration> {
         let body = json!({
             "Image": BUSYBOX,
             "Cmd": ["sh", "-c", SCRIPT],
             "Labels": { "bench": "ceiling" },
-            "HostConfig": { "NetworkMode": "ceiling" },
+            "HostConfig": { "NetworkMode": network },
         });
         let left = Mutex::new(0..count);
         let started = Instant::now();
@@ -55,35 +62,27 @@ impl Engine {
     }
 
     pub fn clear_ceiling(&self) -> Result<()> {
-        self.remove("bench=ceiling")?;
-        Connection::open(&self.socket)?.call("DELETE", "/networks/ceiling", None).map(drop)
+        self.remove("bench=ceiling")
     }
 
     pub fn start_swarm(&self, address: &str) -> Result<()> {
-        self.docker(&["swarm", "init", "--advertise-addr", address]).map(drop)
+        self.docker(&["swarm", "init", "--advertise-addr", address])?;
+        self.docker(&["network", "create", "--driver", "overlay", SWARM_NETWORK]).map(drop)
     }
 
-    /// A Swarm service, from the order to its last container running.
-    pub fn swarm(&self, count: u32) -> Result<Duration> {
+    /// A Swarm service, from the order to its last container running; with names it has an overlay network.
+    pub fn swarm(&self, count: u32, names: bool) -> Result<Duration> {
         let replicas = count.to_string();
         let started = Instant::now();
-        self.docker(&[
-            "service",
-            "create",
-            "--detach",
-            "--quiet",
-            "--name",
-            "bench",
-            "--replicas",
-            &replicas,
-            "--no-resolve-image",
-            "--container-label",
-            "bench=swarm",
-            BUSYBOX,
-            "sh",
-            "-c",
-            SCRIPT,
-        ])?;
+        let mut order =
+            vec!["service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "bench"];
+        order.extend(["--replicas", &replicas, "--container-label", "bench=swarm"]);
+        if names {
+            // Virtual addresses need IPVS, which not every kernel has.
+            order.extend(["--network", SWARM_NETWORK, "--endpoint-mode", "dnsrr"]);
+        }
+        order.extend([BUSYBOX, "sh", "-c", SCRIPT]);
+        self.docker(&order)?;
         let mut connection = Connection::open(&self.socket)?;
         wait_for("all replicas run", Duration::from_secs(300), || {
             let running = count_tasks(&mut connection)?;

@@ -1,11 +1,15 @@
 //! P1: containers of one service on one engine, from the order to all running.
+//!
+//! A container of a stack has an address and a name that others resolve, so the
+//! peers' containers have them too: the engine's on a network of its own,
+//! Swarm's on an overlay. The long form shows both without names as well.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::peers::Engine;
+use super::peers::{Engine, NETWORK};
 use super::stage::{STACK_LABEL, Stage};
 use super::statistics::{list, median, spread};
 use super::usage::cpu_seconds;
@@ -22,6 +26,7 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Vec<Verdict>> 
     let mut stage = Stage::hosts("p1", 2, program).await?;
     let engine = Engine::at(stage.hosts[0].docker_socket());
     let swarm_engine = Engine::at(stage.hosts[1].docker_socket());
+    engine.make_network()?;
     swarm_engine.start_swarm(&stage.hosts[1].address().to_string())?;
     if !arguments.peers_only {
         stage.start_lariat(1).await?;
@@ -32,10 +37,18 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Vec<Verdict>> 
         if !arguments.peers_only {
             times.lariat.push(lariat(&stage, &engine, count, &mut times.cpu)?.as_secs_f64());
         }
-        times.ceiling.push(engine.ceiling(count)?.as_secs_f64());
+        times.ceiling.push(engine.ceiling(count, NETWORK)?.as_secs_f64());
         engine.clear_ceiling()?;
-        times.swarm.push(swarm_engine.swarm(count)?.as_secs_f64());
+        if arguments.long {
+            times.bridge.push(engine.ceiling(count, "bridge")?.as_secs_f64());
+            engine.clear_ceiling()?;
+        }
+        times.swarm.push(swarm_engine.swarm(count, true)?.as_secs_f64());
         swarm_engine.clear_swarm()?;
+        if arguments.long {
+            times.plain_swarm.push(swarm_engine.swarm(count, false)?.as_secs_f64());
+            swarm_engine.clear_swarm()?;
+        }
         let one = engine.shell_loop(looped)?.as_secs_f64() / f64::from(looped);
         times.shell_loop.push(one * f64::from(count));
         engine.clear_loop()?;
@@ -45,9 +58,14 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Vec<Verdict>> 
     for (name, values) in [
         ("lariat", &times.lariat),
         ("engine's ceiling, 16 in flight", &times.ceiling),
-        ("Docker Swarm", &times.swarm),
+        ("the same without names", &times.bridge),
+        ("Docker Swarm, overlay network", &times.swarm),
+        ("the same without names", &times.plain_swarm),
         ("`docker run` loop (from a part)", &times.shell_loop),
     ] {
+        if values.is_empty() {
+            continue;
+        }
         let spread = spread(values) * 100.0;
         println!("  {name:<32} median {:>6.2}, spread {spread:>3.0}%: {}", median(values), list(values));
     }
@@ -66,7 +84,9 @@ pub async fn run(arguments: &Arguments, program: &Path) -> Result<Vec<Verdict>> 
 struct Times {
     lariat: Vec<f64>,
     ceiling: Vec<f64>,
+    bridge: Vec<f64>,
     swarm: Vec<f64>,
+    plain_swarm: Vec<f64>,
     shell_loop: Vec<f64>,
     cpu: Vec<f64>,
 }
@@ -77,7 +97,9 @@ impl Times {
         let all = [
             one("lariat", &self.lariat),
             one("ceiling", &self.ceiling),
+            one("without names", &self.bridge),
             one("swarm", &self.swarm),
+            one("without names", &self.plain_swarm),
             one("loop", &self.shell_loop),
         ];
         all.into_iter().flatten().collect::<Vec<_>>().join(", ")
