@@ -7,6 +7,7 @@ use contract_values::{Labels, ProjectId, Timestamp, kind};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Body, Keys, Kind, Object};
+use crate::reason::Reason;
 
 /// A host.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +57,8 @@ impl Body for HostIntent {}
 pub struct HostDecision {
     /// Since when its containers are given up and may run elsewhere, because it was away for too long.
     pub lost_since: Option<Timestamp>,
+    /// Why it is not given up although it has been away for long enough.
+    pub reason: Option<Reason>,
 }
 impl Body for HostDecision {}
 

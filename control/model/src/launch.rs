@@ -118,9 +118,14 @@ pub struct LaunchSpec {
 }
 
 impl LaunchSpec {
-    /// Whether the container runs once and is then done, by the label `io.rancher.container.start_once`.
+    /// Whether the container runs once and is then done: by the label `io.rancher.container.start_once`, or because
+    /// its user wrote `restart: "no"`.
     pub fn start_once(&self) -> bool {
-        self.labels.get("io.rancher.container.start_once").is_some_and(|v| v.eq_ignore_ascii_case("true"))
+        self.restart == Some(RestartPolicy::No)
+            || self
+                .labels
+                .get("io.rancher.container.start_once")
+                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
     }
 
     /// Whether each host has one container, by the label `io.rancher.scheduler.global`.

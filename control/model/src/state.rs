@@ -101,7 +101,10 @@ pub fn host_state(host: &Row<Host>) -> PublicState {
         }
         AgentLink::Disconnected => moving(
             "reconnecting",
-            Some(format!("its agent has been away since {}", host.observation.link_since)),
+            Some(match &host.decision.reason {
+                Some(reason) => reason.message.clone(),
+                None => format!("its agent has been away since {}", host.observation.link_since),
+            }),
         ),
     }
 }
@@ -194,7 +197,10 @@ pub fn container_state(container: &Row<Container>) -> PublicState {
         None => with_progress(moving(word, None)),
     };
     let restarting = container.intent.restarts_asked > seen.restarts_done && rank >= RunReport::Running;
-    match container.intent.run {
+    // Held without a reason: its service was switched off.
+    let off = container.decision.held && reason.is_none();
+    let run = if off { ContainerRun::Stopped } else { container.intent.run };
+    match run {
         ContainerRun::AsIs => match rank {
             RunReport::Running => at("running"),
             RunReport::Assigned | RunReport::Preparing | RunReport::Starting => moving("starting", None),
