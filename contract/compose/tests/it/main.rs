@@ -1,0 +1,8 @@
+//! The reader from outside: whole files in, plans and errors out.
+
+mod apps;
+mod errors;
+mod files;
+mod kit;
+mod old;
+mod today;
