@@ -6,10 +6,11 @@
 
 mod engine;
 mod lariat;
+mod traces;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// The shop's port
     #[arg(long, default_value_t = 8088)]
     shop_port: u16,
+    /// A built `lariat`, instead of a release build of this tree
+    #[arg(long)]
+    program: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -57,8 +61,13 @@ fn up(arguments: &Arguments, state: &Path) -> Result<()> {
 
     // Compiling takes both cores for minutes, fetching packages takes the network: side by side.
     let images = std::thread::spawn(|| Images::in_directory(Path::new(CACHE).join("images")).shop());
-    say("building lariat (a first build takes some minutes)");
-    let program = crate::program::build_release()?;
+    let program = match &arguments.program {
+        Some(program) => program.clone(),
+        None => {
+            say("building lariat (a first build takes some minutes)");
+            crate::program::build_release()?
+        }
+    };
     let images = images.join().ok().context("building the images was cut short")??;
 
     let engine = Engine::new(state);

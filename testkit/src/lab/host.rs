@@ -66,11 +66,13 @@ impl LabHost {
     pub(super) fn create(shared: Arc<Shared>, number: u8, options: HostOptions) -> Result<Self> {
         let name = format!("host-{number}");
         let directory = shared.directory.join(&name);
-        for part in ["disk", "etc-docker"] {
+        for part in ["disk", "etc-docker", "var-docker"] {
             std::fs::create_dir_all(directory.join(part))?;
         }
-        // Bind mounts need a target.
-        std::fs::create_dir_all("/etc/docker")?;
+        // Bind mounts need a target. The second is not the engine's data, but Swarm writes there.
+        for target in ["/etc/docker", "/var/lib/docker"] {
+            std::fs::create_dir_all(target)?;
+        }
         std::fs::write(directory.join("machine-id"), machine_id(&shared.tag, number))?;
         if let Some(megabytes) = options.disk_mb {
             let image = directory.join("disk.img");

@@ -17,6 +17,7 @@ directory=$1 name=$2 disk=$3
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock
 mount --bind "$directory/etc-docker" /etc/docker
+mount --bind "$directory/var-docker" /var/lib/docker
 if [ -e /etc/machine-id ]; then mount --bind "$directory/machine-id" /etc/machine-id; fi
 if [ -n "$disk" ]; then mount -o loop "$disk" "$directory/disk"; fi
 hostname "$name"

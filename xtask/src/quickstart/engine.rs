@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::process::Background;
 use crate::steps::{output, wait_for};
 
-use super::say;
+use super::{say, traces};
 
 const URL: &str = "unix:///var/run/docker.sock";
 /// On every container, network and volume that the agent makes.
@@ -17,12 +17,12 @@ const OURS: &str = "label=io.lariat.stack";
 
 pub struct Engine {
     process: Background,
-    data: PathBuf,
+    state: PathBuf,
 }
 
 impl Engine {
     pub fn new(state: &Path) -> Self {
-        Self { process: Background::new("dockerd", state), data: state.join("docker") }
+        Self { process: Background::new("dockerd", state), state: state.to_owned() }
     }
 
     pub fn url(&self) -> &'static str {
@@ -38,7 +38,16 @@ impl Engine {
             return Ok(());
         }
         say("starting a Docker engine, since none answers on /var/run/docker.sock");
-        self.process.start(Command::new("dockerd").args(["--host", URL, "--data-root"]).arg(&self.data))?;
+        traces::note(&self.state.join("before"))?;
+        self.process.start(
+            Command::new("dockerd")
+                .args(["--host", URL, "--data-root"])
+                .arg(self.state.join("docker"))
+                .arg("--exec-root")
+                .arg(self.state.join("run"))
+                .arg("--pidfile")
+                .arg(self.state.join("docker.pid")),
+        )?;
         wait_for("the Docker engine answers", Duration::from_secs(60), || {
             self.process.check()?;
             self.ask(&["version"])
@@ -51,7 +60,7 @@ impl Engine {
         if self.process.stop(Duration::from_secs(60))? {
             say("stopped the Docker engine");
         }
-        Ok(())
+        traces::remove(&self.state.join("before"))
     }
 
     /// Removes containers, networks, volumes and images of quickstart, whoever runs the engine.
