@@ -41,6 +41,9 @@ enum Trouble {
     Failed(CommitError),
 }
 
+/// A visit that has ended: of which key, why it was made, what came of it.
+type Ended<K> = (K, Why, Result<Visit, Trouble>);
+
 struct Visit {
     outcome: Outcome,
     wake: Option<Timestamp>,
@@ -66,7 +69,7 @@ impl<C: Controller> Loop<C> {
 
     /// Runs until it is stopped; runs under way are finished.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut visits: JoinSet<(C::Key, Why, Result<Visit, Trouble>)> = JoinSet::new();
+        let mut visits: JoinSet<Ended<C::Key>> = JoinSet::new();
         let mut sweep = tokio::time::interval_at(tokio::time::Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
         loop {
             let mut alarm = None;
@@ -95,7 +98,7 @@ impl<C: Controller> Loop<C> {
         }
     }
 
-    fn ended(&mut self, ended: Result<(C::Key, Why, Result<Visit, Trouble>), tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<Ended<C::Key>, tokio::task::JoinError>) {
         let (key, why, result) = match ended {
             Ok(ended) => ended,
             Err(panic) => {
