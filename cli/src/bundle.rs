@@ -1,0 +1,286 @@
+//! From files on the user's disk to what is sent to the server.
+//!
+//! Everything is read and checked here first, so that a mistake is shown with file, line and column before anything
+//! has changed. The server cannot read the user's disk. So a single file that needs nothing besides its variables is sent
+//! as it is, with comments; whatever names other files or folders is sent in one piece that means the same.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use contract_api::launch::StackPlan;
+use contract_compose::{ComposeErrors, ComposeInput, FileSource, FileSourceError, SourceFile};
+
+use crate::error::{CliError, FAILED};
+use crate::io::Io;
+
+/// What a folder is searched for when no file is named.
+const USUAL: &[&str] = &["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
+/// Which files, in the user's words.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Compose files; those of the folder when empty.
+    pub files: Vec<PathBuf>,
+    /// Further files of the platform.
+    pub rancher_files: Vec<PathBuf>,
+    /// Files of variables.
+    pub env_files: Vec<PathBuf>,
+    /// The name of the stack.
+    pub stack: Option<String>,
+    /// Profiles that are switched on.
+    pub profiles: Vec<String>,
+    /// Fetch images even where they are already.
+    pub pull: bool,
+}
+
+/// What is sent to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle {
+    /// The name of the stack.
+    pub stack: String,
+    /// The compose file.
+    pub docker_compose: String,
+    /// The platform's second file.
+    pub rancher_compose: Option<String>,
+    /// The variables that the files use.
+    pub environment: BTreeMap<String, String>,
+    /// What the files mean.
+    pub plan: StackPlan,
+}
+
+/// Reads the files.
+///
+/// # Errors
+/// Fails if a file cannot be read, or with every mistake in them.
+pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
+    let (folder, files) = find_files(io, &choice.files)?;
+    let mut rancher_files = Vec::new();
+    if choice.rancher_files.is_empty() {
+        // The old tools take the second file along when it lies beside the first.
+        let beside = ["rancher-compose.yml", "rancher-compose.yaml"].map(|name| folder.join(name));
+        if let Some(path) = beside.iter().find(|path| choice.files.len() <= 1 && path.is_file()) {
+            rancher_files.push(read_file(&folder, path)?);
+        }
+    }
+    for path in &choice.rancher_files {
+        rancher_files.push(read_file(&folder, &io.folder.join(path))?);
+    }
+    let mut variables: BTreeMap<String, String> = io.variables().into_iter().collect();
+    for path in &choice.env_files {
+        let file = read_file(&folder, &io.folder.join(path))?;
+        let is_map = [".yml", ".yaml", ".json"].iter().any(|end| file.name.ends_with(end));
+        let pairs = if is_map {
+            contract_compose::read_variables(&file)
+        } else {
+            contract_compose::read_dotenv(&file, &variables)
+        };
+        variables.extend(pairs.map_err(|errors| mistakes(&errors))?);
+    }
+    let mut env_files = Vec::new();
+    if choice.env_files.is_empty() && folder.join(".env").is_file() {
+        env_files.push(read_file(&folder, &folder.join(".env"))?);
+    }
+
+    let disk = Disk { folder: folder.clone(), failed: RefCell::default() };
+    let input = |stack: &str| ComposeInput {
+        files: files.clone(),
+        rancher_files: rancher_files.clone(),
+        variables: variables.clone(),
+        env_files: env_files.clone(),
+        stack_name: stack.to_owned(),
+        profiles: choice.profiles.clone(),
+        project_folder: folder.to_str().map(str::to_owned),
+        sources: &disk,
+        ..ComposeInput::default()
+    };
+    let of_folder = folder.file_name().and_then(|name| name.to_str()).map(as_stack_name).unwrap_or_default();
+    let mut stack = choice.stack.clone().unwrap_or(of_folder);
+    let mut plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors))?;
+    if choice.stack.is_none()
+        && let Some(name) = plan.name.clone()
+    {
+        stack = as_stack_name(&name);
+        plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors))?;
+    }
+    if stack.is_empty() {
+        return Err(CliError::usage("the stack has no name").hint("give one with -s NAME"));
+    }
+
+    let used = used_variables(files.iter().chain(&rancher_files), &variables, &env_files)?;
+    if !choice.pull
+        && let ([file], [] | [_]) = (files.as_slice(), rancher_files.as_slice())
+    {
+        // Read it as the server will: if that gives the same, the user's own text can be sent.
+        let as_server = ComposeInput {
+            files: vec![file.clone()],
+            rancher_files: rancher_files.clone(),
+            variables: used.clone(),
+            stack_name: stack.clone(),
+            ..ComposeInput::default()
+        };
+        let same = contract_compose::load(&as_server)
+            .is_ok_and(|seen| without_notices(seen) == without_notices(plan.clone()));
+        if same {
+            return Ok(Bundle {
+                stack,
+                docker_compose: file.text.clone(),
+                rancher_compose: rancher_files.first().map(|file| file.text.clone()),
+                environment: used,
+                plan,
+            });
+        }
+    }
+    let _ = &mut plan;
+    Err(CliError::new("files that name other files cannot be sent yet"))
+}
+
+fn without_notices(plan: StackPlan) -> StackPlan {
+    StackPlan { notices: Vec::new(), ..plan }
+}
+
+/// Finds the compose files and the folder that they lie in.
+fn find_files(io: &Io, named: &[PathBuf]) -> Result<(PathBuf, Vec<SourceFile>), CliError> {
+    let mut paths: Vec<PathBuf> = named.to_vec();
+    if paths.is_empty() {
+        let Some(found) = USUAL.iter().find(|name| io.folder.join(name).is_file()) else {
+            return Err(CliError::usage(format!("there is no compose file in {}", io.folder.display()))
+                .hint("name one with -f FILE"));
+        };
+        paths.push(PathBuf::from(found));
+    }
+    let first = &paths[0];
+    let folder = if first.as_os_str() == "-" {
+        io.folder.clone()
+    } else {
+        let path = io.folder.join(first);
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        std::fs::canonicalize(&parent).unwrap_or(parent)
+    };
+    let mut files = Vec::new();
+    for path in &paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut std::io::stdin(), &mut text)
+                .map_err(|error| CliError::new(format!("could not read the standard input: {error}")))?;
+            files.push(SourceFile::new("<stdin>", text));
+        } else {
+            let mut file = read_file(&folder, &io.folder.join(path))?;
+            // Mistakes are shown under the name that the user gave.
+            file.name = path.display().to_string();
+            files.push(file);
+        }
+    }
+    Ok((folder, files))
+}
+
+fn read_file(folder: &Path, path: &Path) -> Result<SourceFile, CliError> {
+    let name = path.strip_prefix(folder).unwrap_or(path).display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|error| CliError::new(format!("could not read `{}`: {error}", path.display())))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceFile::new(name, text)),
+        Err(_) => Err(CliError::new(format!("`{}` is no text", path.display()))),
+    }
+}
+
+/// A name for a stack out of any text: letters, digits and single hyphens.
+fn as_stack_name(text: &str) -> String {
+    let mut name = String::new();
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() {
+            name.push(character);
+        } else if !name.is_empty() && !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    name.truncate(63);
+    name.trim_end_matches('-').to_owned()
+}
+
+/// The variables that the texts name, so that nothing else of the user's environment leaves his machine.
+fn used_variables<'a>(
+    files: impl Iterator<Item = &'a SourceFile>,
+    variables: &BTreeMap<String, String>,
+    env_files: &[SourceFile],
+) -> Result<BTreeMap<String, String>, CliError> {
+    let mut known = BTreeMap::new();
+    for file in env_files {
+        known.extend(contract_compose::read_dotenv(file, variables).map_err(|errors| mistakes(&errors))?);
+    }
+    known.extend(variables.clone());
+    let mut names = BTreeSet::new();
+    for file in files {
+        collect_names(&file.text, &mut names);
+    }
+    Ok(known.into_iter().filter(|(name, _)| names.contains(name.as_str())).collect())
+}
+
+/// Collects what stands behind a `$`, and what may be an entry of `environment` without a value.
+fn collect_names<'a>(text: &'a str, names: &mut BTreeSet<&'a str>) {
+    let word = |text: &'a str| {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        &text[..end]
+    };
+    for (at, _) in text.match_indices('$') {
+        let rest = &text[at + 1..];
+        names.insert(word(rest.strip_prefix('{').unwrap_or(rest)));
+    }
+    for line in text.lines() {
+        let line = line.trim();
+        let entry = line.strip_prefix('-').map(str::trim).or_else(|| line.strip_suffix(':'));
+        if let Some(entry) = entry {
+            names.insert(entry.trim_matches(['"', '\'']));
+        }
+        if let Some((_, list)) = line.split_once('[') {
+            names.extend(list.split([',', ']']).map(|item| item.trim().trim_matches(['"', '\''])));
+        }
+    }
+}
+
+/// The folder of the compose file and what lies below it.
+struct Disk {
+    folder: PathBuf,
+    failed: RefCell<Option<String>>,
+}
+
+impl FileSource for Disk {
+    fn read(&self, path: &str) -> Result<String, FileSourceError> {
+        let relative = Path::new(path);
+        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(FileSourceError::Unreadable(
+                "it lies outside the folder of the compose file".to_owned(),
+            ));
+        }
+        let full = self.folder.join(relative);
+        match std::fs::read_to_string(&full) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(FileSourceError::Missing),
+            Err(error) => {
+                *self.failed.borrow_mut() = Some(full.display().to_string());
+                Err(FileSourceError::Unreadable(error.to_string()))
+            }
+        }
+    }
+}
+
+/// All mistakes of a reading, each with its place.
+fn mistakes(errors: &ComposeErrors) -> CliError {
+    let mut lines = Vec::new();
+    for error in errors.errors() {
+        let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
+        lines.push(format!("{}:{}:{}: {path}{}", error.file, error.line, error.column, error.message));
+        if !error.remedy.is_empty() {
+            lines.push(format!("  hint: {}", error.remedy));
+        }
+    }
+    if errors.left_off() > 0 {
+        lines.push(format!("and {} more", errors.left_off()));
+    }
+    let hint =
+        lines.get(1).filter(|_| lines.len() == 2).map(|hint| hint.trim_start_matches("  hint: ").to_owned());
+    if hint.is_some() {
+        lines.truncate(1);
+    }
+    CliError { what: lines.join("\n"), hint, code: FAILED, silent: false }
+}

@@ -1,0 +1,168 @@
+//! Where a command reads and writes: the process's streams, or a test's.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::CliError;
+
+/// The surroundings of a command. Clones are the same.
+#[derive(Clone)]
+pub struct Io {
+    out: Arc<Mutex<Box<dyn Write + Send>>>,
+    err: Arc<Mutex<Box<dyn Write + Send>>>,
+    /// Whether a person reads the output.
+    pub out_is_terminal: bool,
+    /// Whether a person reads the messages.
+    pub err_is_terminal: bool,
+    /// Whether a person types.
+    pub in_is_terminal: bool,
+    /// Whether colours are wanted, where a person reads.
+    pub colours: bool,
+    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>,
+    now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+}
+
+impl Io {
+    /// Those of this process.
+    pub fn process() -> Self {
+        let variable = |name: &str| std::env::var(name).ok();
+        let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || variable("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            out: Arc::new(Mutex::new(Box::new(std::io::stdout()))),
+            err: Arc::new(Mutex::new(Box::new(std::io::stderr()))),
+            out_is_terminal: std::io::stdout().is_terminal(),
+            err_is_terminal: std::io::stderr().is_terminal(),
+            in_is_terminal: std::io::stdin().is_terminal(),
+            colours: !plain,
+            variable: Arc::new(variable),
+            variables: Arc::new(|| {
+                std::env::vars_os()
+                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                    .collect()
+            }),
+            now: Arc::new(|| {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+            }),
+            folder: std::env::current_dir().unwrap_or_default(),
+        }
+    }
+
+    /// Those of a test: written to memory, with the given variables and a clock that stands still.
+    pub fn captured(
+        variables: std::collections::BTreeMap<String, String>,
+        folder: PathBuf,
+        now_ms: i64,
+    ) -> (Self, Captured, Captured) {
+        let (out, err) = (Captured::default(), Captured::default());
+        let all: Vec<_> = variables.clone().into_iter().collect();
+        let io = Self {
+            out: Arc::new(Mutex::new(Box::new(out.clone()))),
+            err: Arc::new(Mutex::new(Box::new(err.clone()))),
+            out_is_terminal: false,
+            err_is_terminal: false,
+            in_is_terminal: false,
+            colours: false,
+            variable: Arc::new(move |name| variables.get(name).cloned()),
+            variables: Arc::new(move || all.clone()),
+            now: Arc::new(move || now_ms),
+            folder,
+        };
+        (io, out, err)
+    }
+
+    /// An environment variable.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.variable)(name)
+    }
+
+    /// All environment variables.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        (self.variables)()
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        (self.now)()
+    }
+
+    /// Writes output: what the user asked for.
+    ///
+    /// # Errors
+    /// Fails when nobody reads any more.
+    pub fn out(&self, text: &str) -> Result<(), CliError> {
+        self.out_bytes(text.as_bytes())
+    }
+
+    /// Writes a line of output.
+    ///
+    /// # Errors
+    /// Fails when nobody reads any more.
+    pub fn line(&self, text: &str) -> Result<(), CliError> {
+        self.out_bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes output as it came.
+    ///
+    /// # Errors
+    /// Fails when nobody reads any more.
+    pub fn out_bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        let mut out = self.out.lock().expect("no holder of this lock panics");
+        out.write_all(bytes)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes a message as it is: progress, warnings, errors.
+    pub fn say_bytes(&self, bytes: &[u8]) {
+        let mut err = self.err.lock().expect("no holder of this lock panics");
+        // Nobody is left to tell.
+        let _ = err.write_all(bytes).and_then(|()| err.flush());
+    }
+
+    /// Writes a line beside the output: progress, warnings, errors.
+    pub fn say(&self, text: &str) {
+        self.say_bytes(format!("{text}\n").as_bytes());
+    }
+
+    /// Paints a text for the output, where a person reads it.
+    pub fn paint(&self, colour: &str, text: &str) -> String {
+        paint(self.colours && self.out_is_terminal, colour, text)
+    }
+
+    /// Paints a text for messages, where a person reads them.
+    pub fn paint_message(&self, colour: &str, text: &str) -> String {
+        paint(self.colours && self.err_is_terminal, colour, text)
+    }
+}
+
+fn paint(wanted: bool, colour: &str, text: &str) -> String {
+    if wanted && !colour.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// What a test's command wrote.
+#[derive(Clone, Default)]
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    /// The text so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no holder of this lock panics")).into_owned()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no holder of this lock panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
