@@ -199,3 +199,6 @@ fn native_network(mode: &str) -> control_model::NetworkMode {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,6 @@ pub fn host_facts(facts: &ReportedFacts) -> HostFacts {
         troubles: troubles.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -399,10 +399,6 @@ impl<'a> Planner<'a> {
         decision: &mut ContainerDecision,
         supply: &mut Supply,
     ) -> bool {
-        if let Some(text) = self.waits_for_predecessor(intent) {
-            set_reason(&mut decision.reason, self.now, ReasonCode::InProgress, text, false);
-            return false;
-        }
         let siblings: Vec<_> = self
             .staying
             .values()
@@ -410,6 +406,11 @@ impl<'a> Planner<'a> {
             .chain(self.created.iter().flat_map(|(_, _, _, sibling)| sibling.ports.iter().copied()))
             .chain(self.leaving.iter().flat_map(|row| row.decision.ports.iter().copied()))
             .collect();
+        if let Some(text) = self.waits_for_predecessor(intent) {
+            self.placer.choose_ports(intent, &siblings, decision);
+            set_reason(&mut decision.reason, self.now, ReasonCode::InProgress, text, false);
+            return false;
+        }
         let placed = self.placer.place(&mut self.plan, supply, id, intent, &siblings, decision);
         placed == Placed::Yes
     }

@@ -58,6 +58,18 @@ impl<'a> Placer<'a> {
         self.fleet().is_some_and(|fleet| fleet.fits(&wish))
     }
 
+    /// Chooses public ports where none were asked for; also before there is a place, so that an upgrade keeps them.
+    pub fn choose_ports(
+        &self,
+        intent: &ContainerIntent,
+        siblings: &[PortMapping],
+        decision: &mut ContainerDecision,
+    ) {
+        if decision.ports.is_empty() {
+            decision.ports = choose_ports(self.tables, self.settings, intent, siblings);
+        }
+    }
+
     /// Places a container, or says in its decision why it has no place.
     pub fn place(
         &mut self,
@@ -68,12 +80,8 @@ impl<'a> Placer<'a> {
         siblings: &[PortMapping],
         decision: &mut ContainerDecision,
     ) -> Placed {
-        let ports = if decision.ports.is_empty() {
-            choose_ports(self.tables, self.settings, intent, siblings)
-        } else {
-            decision.ports.clone()
-        };
-        let mut wish = Wish::of(self.tables, intent, &ports);
+        self.choose_ports(intent, siblings, decision);
+        let mut wish = Wish::of(self.tables, intent, &decision.ports);
         wish.pin(&self.made, self.project);
         let Some(fleet) = self.fleet() else {
             return Placed::No;
@@ -83,7 +91,6 @@ impl<'a> Placer<'a> {
                 decision.host = Some(host);
                 decision.placed_at = Some(plan.tx.now);
                 decision.incarnation.0 = decision.incarnation.0.max(1);
-                decision.ports = ports;
                 if !decision.held {
                     decision.reason = None;
                 }
