@@ -86,13 +86,17 @@ fn up(arguments: &Arguments, state: &Path) -> Result<()> {
 
     let file = tree().join("examples/shop/docker-compose.yml");
     say(&format!("deploying {}", file.strip_prefix(tree()).unwrap_or(&file).display()));
-    run_program(
+    let deployed = run_program(
         lariat
             .command()?
             .args(["up", "-s", STACK, "-f"])
             .arg(&file)
             .env("SHOP_PORT", arguments.shop_port.to_string()),
-    )?;
+    );
+    // Also of half a stack: `--down` must find it.
+    let noted = engine.note_owner(STACK);
+    deployed?;
+    noted?;
     let shop = arguments.shop_port;
     wait_for("the shop answers", Duration::from_secs(120), || {
         get("127.0.0.1", shop, "/").and_then(check_page)
@@ -166,7 +170,9 @@ fn down(state: &Path) -> Result<()> {
     if engine.answers() && lariat.server_runs() {
         say("removing the stack");
         // What the server cannot remove is found by its labels below.
-        let _ = lariat.command().and_then(|mut command| run_program(command.args(["rm", "--force", STACK])));
+        let _ = lariat
+            .command()
+            .and_then(|mut command| run_program(command.args(["rm", "--force", "--volumes", STACK])));
     }
     note("the agent", lariat.stop_agent());
     note("the server", lariat.stop_server());

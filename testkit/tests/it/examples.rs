@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use contract_compose::{ComposeInput, SourceFile, StackPlan, load};
 use testkit::images::{Images, SHOP_APP, SHOP_DB, SHOP_WEB, WHOAMI};
 use testkit::lab::{Lab, LabHost};
 
@@ -27,6 +29,31 @@ async fn eventually(host: &LabHost, what: &str, mut look: impl AsyncFnMut() -> R
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// Reads a compose file of the examples, which must be free of faults and of things without effect.
+fn read_example(name: &str) -> StackPlan {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join("docker-compose.yml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let plan = load(&ComposeInput {
+        files: vec![SourceFile::new("docker-compose.yml", text)],
+        stack_name: name.to_owned(),
+        ..ComposeInput::default()
+    })
+    .unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(plan.notices.is_empty(), "{:?}", plan.notices);
+    plan
+}
+
+#[test]
+fn compose_files_of_the_examples_are_read_whole() {
+    let shop = read_example("shop");
+    for name in ["web", "app", "worker", "migrate", "db"] {
+        assert!(shop.service(name).is_some(), "{name}");
+    }
+    assert!(shop.volume("data").is_some());
+    assert!(read_example("whoami").service("whoami").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,3 +192,36 @@ async fn lab_sweeps_what_a_dead_owner_left() {
     assert!(!left.exists());
     assert!(lab.directory().exists());
 }
+
+/// Set in the process that is to be killed.
+const VICTIM: &str = "LARIAT_LAB_VICTIM";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_dies_with_its_owner() {
+    if std::env::var_os(VICTIM).is_some() {
+        let lab = Lab::new("victim").await.unwrap();
+        let host = lab.add_host(1).await.unwrap();
+        let tag = lab.directory().file_name().unwrap().to_str().unwrap();
+        eprintln!("\nLAB {tag} {}", host.engine_pid().unwrap());
+        std::future::pending::<()>().await;
+    }
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lab::lab_dies_with_its_owner", "--nocapture"])
+        .env(VICTIM, "yes")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(victim.stderr.take().unwrap()));
+    let line = lines.find_map(|line| line.unwrap().strip_prefix("LAB ").map(str::to_owned)).unwrap();
+    let (tag, engine) = line.split_once(' ').unwrap();
+    let engine = Path::new("/proc").join(engine);
+    assert!(engine.exists());
+
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    eventually(async || if engine.exists() { Err("the engine still runs") } else { Ok(()) }).await;
+    let directory = Path::new("/var/lib/lariat-lab").join(tag);
+    // Another test may start a lab just now, which sweeps as well.
+    let _ = Lab::sweep();
+    assert!(!directory.exists());
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::process::Background;
 use crate::steps::{output, wait_for};
@@ -12,8 +12,8 @@ use crate::steps::{output, wait_for};
 use super::{say, traces};
 
 const URL: &str = "unix:///var/run/docker.sock";
-/// On every container, network and volume that the agent makes.
-const OURS: &str = "label=io.lariat.stack";
+/// On every container, network and volume that an agent makes; its value tells which agent.
+const OWNER: &str = "io.lariat.owner";
 
 pub struct Engine {
     process: Background,
@@ -63,12 +63,26 @@ impl Engine {
         traces::remove(&self.state.join("before"))
     }
 
+    /// Notes whose mark the containers of the stack bear: this agent's, not that of another on the same engine.
+    pub fn note_owner(&self, stack: &str) -> Result<()> {
+        let stack = format!("label=io.rancher.stack.name={stack}");
+        let format = format!("{{{{.Label {OWNER:?}}}}}");
+        let owners = self.ask(&["ps", "--all", "--filter", &stack, "--format", &format])?;
+        match owners.split_whitespace().next() {
+            Some(owner) => Ok(std::fs::write(self.state.join("owner"), owner)?),
+            None => bail!("the stack answers, but none of its containers is on this engine"),
+        }
+    }
+
     /// Removes containers, networks, volumes and images of quickstart, whoever runs the engine.
     pub fn remove_what_is_ours(&self) -> Result<()> {
+        // Without a mark nothing was deployed.
+        let Ok(owner) = std::fs::read_to_string(self.state.join("owner")) else { return Ok(()) };
+        let ours = &format!("label={OWNER}={owner}");
         let groups: [(&[&str], &[&str]); 4] = [
-            (&["ps", "--all", "--quiet", "--filter", OURS], &["rm", "--force", "--volumes"]),
-            (&["network", "ls", "--quiet", "--filter", OURS], &["network", "rm"]),
-            (&["volume", "ls", "--quiet", "--filter", OURS], &["volume", "rm", "--force"]),
+            (&["ps", "--all", "--quiet", "--filter", ours], &["rm", "--force", "--volumes"]),
+            (&["network", "ls", "--quiet", "--filter", ours], &["network", "rm"]),
+            (&["volume", "ls", "--quiet", "--filter", ours], &["volume", "rm", "--force"]),
             (
                 &[
                     "images",
