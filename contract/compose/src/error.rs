@@ -106,12 +106,17 @@ pub(crate) fn shorten(text: &str) -> String {
     text.chars().take(LONGEST).chain(['…']).collect()
 }
 
+/// A key as it stands in a key path.
+pub(crate) fn show_key(key: &str) -> String {
+    if key.is_empty() { "\"\"".to_owned() } else { shorten(key) }
+}
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Path::Root => Ok(()),
-            Path::Key(Path::Root, key) => f.write_str(&shorten(key)),
-            Path::Key(parent, key) => write!(f, "{parent}.{}", shorten(key)),
+            Path::Key(Path::Root, key) => f.write_str(&show_key(key)),
+            Path::Key(parent, key) => write!(f, "{parent}.{}", show_key(key)),
             Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
@@ -122,8 +127,10 @@ pub(crate) struct Report {
     files: Vec<String>,
     errors: Vec<(At, ComposeError)>,
     left_off: usize,
-    notices: Vec<Notice>,
+    notices: Vec<(At, Notice)>,
     said: BTreeSet<String>,
+    /// Values that have a fault which is the cause of all further ones.
+    spoiled: BTreeSet<At>,
     most_errors: usize,
 }
 
@@ -137,6 +144,7 @@ impl Report {
             left_off: 0,
             notices: Vec::new(),
             said: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
             most_errors: most_errors.max(1),
         }
     }
@@ -157,6 +165,12 @@ impl Report {
 
     /// The same with a key path that is text already.
     pub fn error_at(&mut self, at: At, path: String, message: impl Into<String>, remedy: impl Into<String>) {
+        let message = message.into();
+        // A value that an alias or `extends` put in several places is wrong once.
+        let known = |(there, old): &(At, ComposeError)| *there == at && old.message == message;
+        if self.spoiled.contains(&at) || self.errors.iter().any(known) {
+            return;
+        }
         if self.errors.len() >= self.most_errors {
             self.left_off += 1;
             return;
@@ -166,25 +180,30 @@ impl Report {
             line: at.line.max(1),
             column: at.column.max(1),
             path,
-            message: message.into(),
+            message,
             remedy: remedy.into(),
         };
-        // A node that an alias or `extends` put in several places is wrong once.
-        if !self.errors.iter().any(|(there, old)| *there == at && old.message == error.message) {
-            self.errors.push((at, error));
-        }
+        self.errors.push((at, error));
+    }
+
+    /// Lets no further fault be said about a value.
+    pub fn spoil(&mut self, at: At) {
+        self.spoiled.insert(at);
     }
 
     /// Notes something without effect.
     pub fn notice(&mut self, at: At, path: Path<'_>, message: impl Into<String>) {
         if self.notices.len() < MOST_NOTICES {
-            self.notices.push(Notice {
+            let notice = Notice {
                 file: self.file_name(at.file).to_owned(),
                 line: at.line.max(1),
                 column: at.column.max(1),
                 path: path.to_string(),
                 message: message.into(),
-            });
+            };
+            if !self.notices.iter().any(|(_, old)| *old == notice) {
+                self.notices.push((at, notice));
+            }
         }
     }
 
@@ -202,7 +221,8 @@ impl Report {
     /// Gives the notices of a reading without fault, or the faults.
     pub fn finish(mut self) -> Result<Vec<Notice>, ComposeErrors> {
         if self.errors.is_empty() {
-            return Ok(self.notices);
+            self.notices.sort_by_key(|(at, _)| *at);
+            return Ok(self.notices.into_iter().map(|(_, notice)| notice).collect());
         }
         self.errors.sort_by_key(|(at, _)| *at);
         let errors = self.errors.into_iter().map(|(_, error)| error).collect();

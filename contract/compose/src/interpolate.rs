@@ -181,7 +181,10 @@ pub(crate) fn interpolate(
                     // What a variable brought is not read as a word of YAML.
                     scalar.plain = false;
                 }
-                Err(fault) => report_fault(&fault, at, path, report),
+                Err(fault) => {
+                    report_fault(&fault, at, path, report);
+                    report.spoil(at);
+                }
             }
         }
         Value::Scalar(_) => {}

@@ -25,6 +25,7 @@ mod input;
 mod interpolate;
 mod merge;
 mod project;
+mod render;
 mod resolve;
 mod service;
 mod variables;
@@ -35,6 +36,7 @@ pub use contract_api::launch::{Notice, StackPlan};
 
 pub use error::{ComposeError, ComposeErrors};
 pub use input::{ComposeInput, FileSource, FileSourceError, Limits, NoFiles, SourceFile};
+pub use render::{Rendered, render};
 pub use variables::{read_dotenv, read_variables};
 
 /// Reads a set of compose files.

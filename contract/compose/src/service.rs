@@ -231,13 +231,14 @@ pub(crate) fn read(
         return draft;
     }
     let entries: Vec<_> = field.entries(&mut cx.report).collect();
+    let mut meant_image = false;
     for (key, key_at, value) in &entries {
         if !KEYS.contains(key) {
-            let remedy = words::did_you_mean(key, KEYS);
-            let remedy = if remedy.starts_with("use one of") {
-                "remove it, or begin its name with `x-` to keep it without effect".to_owned()
-            } else {
-                remedy
+            let near = words::nearest(key, KEYS.iter().copied());
+            meant_image |= matches!(near, Some("image" | "build"));
+            let remedy = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "remove it, or begin its name with `x-` to keep it without effect".to_owned(),
             };
             cx.report.error(*key_at, value.path, format!("unknown key `{}`", shorten(key)), remedy);
             continue;
@@ -267,12 +268,12 @@ pub(crate) fn read(
         }
     }
     platform::finish(&entries.iter().map(|(key, _, value)| (*key, *value)).collect(), &mut draft, cx);
-    check_whole(&field, &mut draft, cx, flat);
+    check_whole(&field, &mut draft, cx, flat, meant_image);
     draft
 }
 
 /// Checks what several keys must say together.
-fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat: bool) {
+fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat: bool, meant_image: bool) {
     let at_key =
         |key: &str| field.node.as_map().and_then(|map| map.get(key)).map_or(draft.at, |entry| entry.at);
     let config = &draft.input.launch_config;
@@ -286,7 +287,7 @@ fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat:
     };
     let has = |key: &str| field.node.get(key).is_some_and(|node| !node.is_null());
     // `extends` is still there only if it failed, which is a fault already.
-    if needs_image && !has("image") && !has("build") && !has("extends") {
+    if needs_image && !has("image") && !has("build") && !has("extends") && !meant_image {
         cx.report.error(
             draft.at,
             field.path,

@@ -15,7 +15,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
             let folded = candidate.to_ascii_lowercase().replace('-', "_");
             (strsim::damerau_levenshtein(&word, &folded), candidate)
         })
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, _)| *distance <= limit && (*distance == 0 || *distance < word.chars().count()))
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -4,7 +4,7 @@ use contract_api::launch::{
     HealthStrategy, InstanceHealthCheck, QuorumConfig, ScalePolicy, ServiceKind, UpgradeStrategy,
     VirtualMachineDisk,
 };
-use contract_values::Duration;
+use contract_values::{Duration, ImageRef};
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::{Draft, Entries, set_once, unknown};
@@ -256,6 +256,13 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
         None if has("network_driver") => ServiceKind::NetworkDriverService,
         None => ServiceKind::Service,
     };
+    let stands_for_kind = draft.config().image().is_some_and(|image| {
+        image.parse::<ImageRef>().is_ok_and(|image| super::kind_of_image(&image).is_some())
+    });
+    if stands_for_kind {
+        // These images say what sort of service it is; none of them is ever run.
+        draft.config().image_uuid = None;
+    }
     if draft.input.kind == ServiceKind::ExternalService {
         // A host name on an external service is what it stands for, not what a container is called.
         draft.input.hostname = draft.config().hostname.take();

@@ -105,7 +105,7 @@ fn image(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
         }
         Err(error) => field.error(
             &mut cx.report,
-            shorten(&error.to_string()),
+            if text.len() > 300 { "the image reference is too long".to_owned() } else { error.to_string() },
             "write `name`, `name:tag` or `registry/name:tag`, in lower-case letters",
         ),
     }

@@ -11,10 +11,11 @@ fn the_nearest_word_is_proposed() {
         ("enviroment", Some("environment")),
         ("network-mode", Some("network_mode")),
         ("zzz", None),
+        ("z", None),
     ] {
         assert_eq!(nearest(word, known), near, "{word}");
     }
-    assert_eq!(did_you_mean("prot", &known), "did you mean `ports`?");
+    assert_eq!(did_you_mean("port", &known), "did you mean `ports`?");
     assert_eq!(did_you_mean("zzz", &["a", "b"]), "use one of `a`, `b`");
 }
 

@@ -7,7 +7,7 @@ use indexmap::map::Entry as Slot;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{Entry, Map, MergeTag, Node, Scalar, Value};
-use crate::error::{At, Path, Report, shorten};
+use crate::error::{At, Path, Report, shorten, show_key};
 use crate::input::Limits;
 
 /// Reads one document; what is wrong with it goes to the report, and a document with a broken syntax is `None`.
@@ -39,7 +39,8 @@ pub(crate) fn parse(file: u16, text: &str, limits: &Limits, report: &mut Report)
             Ok(event) => event,
             Err(error) => {
                 let path = loader.path();
-                explain(file, text, &error, path, loader.report);
+                let open = loader.stack.last().map(|frame| frame.at);
+                explain(file, text, &error, path, open, loader.report);
                 return None;
             }
         };
@@ -100,7 +101,7 @@ impl Loader<'_> {
                 }
                 Content::Map { key: Some((key, _)), .. } => {
                     let dot = if path.is_empty() { "" } else { "." };
-                    let _ = write!(path, "{dot}{}", shorten(key.trim_start_matches('\0')));
+                    let _ = write!(path, "{dot}{}", show_key(key.trim_start_matches('\0')));
                 }
                 Content::Map { key: None, .. } => {}
             }
@@ -326,13 +327,14 @@ impl Loader<'_> {
 const MERGE: &str = "\u{0}<<";
 
 /// Says a syntax fault in plain words, with what usually causes it.
-fn explain(file: u16, text: &str, error: &ScanError, path: String, report: &mut Report) {
+fn explain(file: u16, text: &str, error: &ScanError, path: String, open: Option<At>, report: &mut Report) {
     let marker = error.marker();
     let line_number = marker.line();
     let line = text.lines().nth(line_number.saturating_sub(1)).unwrap_or("");
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
     let mut at = At { file, line: number(line_number), column: number(marker.col() + 1) };
     let info = error.info();
+    let at_end = text.lines().skip(line_number.saturating_sub(1)).all(|line| line.trim().is_empty());
     let indent_tab = |line: &str| line.find('\t').filter(|tab| line[..*tab].chars().all(|c| c == ' '));
     let before = text.lines().take(line_number).enumerate().filter_map(|(n, l)| Some((n, indent_tab(l)?)));
     let (message, remedy) = if let Some((n, tab)) =
@@ -344,6 +346,7 @@ fn explain(file: u16, text: &str, error: &ScanError, path: String, report: &mut 
             "indent with spaces: two per level".to_owned(),
         )
     } else if line.trim_start().starts_with("{{") || line.trim_start().starts_with("{%") {
+        at.column = number(line.len() - line.trim_start().len() + 1);
         (
             "the line looks like a template, and templates are not available yet".to_owned(),
             "render the template first, or put the text in quotes".to_owned(),
@@ -357,6 +360,9 @@ fn explain(file: u16, text: &str, error: &ScanError, path: String, report: &mut 
             "a quote is opened here and never closed".to_owned(),
             "close the text with the same quote".to_owned(),
         )
+    } else if let Some(bracket) = open.filter(|_| info.contains("flow") && at_end) {
+        at = bracket;
+        ("a `[` or `{` is opened here and never closed".to_owned(), "close it with `]` or `}`".to_owned())
     } else if info.contains("unknown escape") {
         (
             "a text in double quotes holds a `\\` that means nothing".to_owned(),

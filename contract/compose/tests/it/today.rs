@@ -277,7 +277,7 @@ fn profiles_switch_services_on() {
 fn variables_reach_every_value() {
     let plan = read_all(
         &[
-            ("docker-compose.yml", "services:\n  a:\n    image: \"x:${TAG:-1}\"\n    scale: ${N}\n    privileged: ${P}\n    environment: {A: $A, B: '${B}', K: }\n    labels: {p: $${stack_name}, s: $COMPOSE_PROJECT_NAME}\n"),
+            ("docker-compose.yml", "services:\n  a:\n    image: \"x:${TAG:-1}\"\n    scale: ${N}\n    privileged: ${P}\n    environment: {A: $A, B: '${B}', K: }\n    labels: {p: '$${stack_name}', s: $COMPOSE_PROJECT_NAME}\n"),
             (".env", "TAG=2\nN=7\nB=two\nP=true\nK=key"),
         ],
         &[("N", "5"), ("A", "yes")],
@@ -302,7 +302,7 @@ fn what_has_no_effect_is_said_once_with_the_reason() {
     crate::kit::golden(
         "notices.txt",
         &notices(
-            "name: my_app\nservices:\n  a:\n    image: x:$TAG\n    container_name: c\n    networks: [front, back]\n    volumes: ['./a:/a', './b:/b']\n    develop: {watch: []}\n    deploy: {rollback_config: {}, endpoint_mode: vip, placement: {preferences: [{spread: x}]}}\n    command: $TAG\n    build: .\n  b:\n    image: x\n    networks: [back]\n    depends_on: {a: {condition: service_healthy}, z: {condition: service_started, required: false}}\n    network_mode: host\n    ports: ['1:1']\nnetworks: {front: , back: {driver: overlay}}\nconfigs: {c: {file: ./c}}\n",
+            "name: my_app\nservices:\n  a:\n    image: x$TAG\n    container_name: c\n    networks: [front, back]\n    volumes: ['./a:/a', './b:/b']\n    develop: {watch: []}\n    deploy: {rollback_config: {}, endpoint_mode: vip, placement: {preferences: [{spread: x}]}}\n    command: $TAG\n    build: .\n  b:\n    image: x\n    networks: [back]\n    depends_on: {a: {condition: service_healthy}, z: {condition: service_started, required: false}}\n    network_mode: host\n    ports: ['1:1']\nnetworks: {front: , back: {driver: overlay}}\nconfigs: {c: {file: ./c}}\n",
         ),
     );
 }
