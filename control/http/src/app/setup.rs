@@ -1,0 +1,129 @@
+//! What a fresh server needs before the first request: the accounts that scripts know, a project, a key, and one
+//! way in.
+
+use contract_values::{AccountId, CredentialId, MemberId, ProjectId, Secret, SettingId, Timestamp};
+use control_model::{
+    Account, AccountIntent, AccountKind, Credential, CredentialIntent, CredentialKind, Kind, Member,
+    MemberIntent, MemberRole, Project, ProjectIntent, Refused, Setting, SettingIntent, Transaction,
+};
+use control_store::{CommitError, Store};
+
+use crate::Random;
+use crate::app::setting::INSTALLATION_KEY;
+use crate::auth::scope::OWN_DIRECTORY;
+use crate::auth::secret::{hash_key, hash_password, hex, new_public_value, new_secret_value, new_uuid};
+
+/// The first project: `1a5`, which scripts know.
+pub const DEFAULT_PROJECT: ProjectId = ProjectId::new(5);
+/// The first administrator: `1a1`.
+pub const ADMIN: AccountId = AccountId::new(1);
+
+/// What was made on a fresh database.
+#[derive(Debug)]
+pub struct FirstCredentials {
+    /// The name under which the administrator signs in.
+    pub user: String,
+    /// The password, shown once.
+    pub password: Secret,
+    /// The public half of the administrator's API key.
+    pub access_key: String,
+    /// The secret half, shown once.
+    pub secret_key: Secret,
+}
+
+/// What a server needs to know of its installation.
+#[derive(Debug)]
+pub struct Installation {
+    /// The key that all tokens are signed with.
+    pub key: Secret,
+    /// Tells this installation from others.
+    pub uuid: String,
+    /// The way in, when this call made it.
+    pub first: Option<FirstCredentials>,
+}
+
+/// Makes what a fresh database lacks. It may be called by several servers at once: one makes it, all read it.
+///
+/// # Errors
+/// Fails when the store does.
+pub async fn ensure_installed(
+    store: &Store,
+    random: &Random,
+    now: Timestamp,
+) -> Result<Installation, CommitError> {
+    if let Some(installation) = read(store) {
+        return Ok(installation);
+    }
+    let accounts = store.reserve_ids(Kind::Account, 5).await?;
+    let credentials = store.reserve_ids(Kind::Credential, 2).await?;
+    let settings = store.reserve_ids(Kind::Setting, 1).await?;
+    let members = store.reserve_ids(Kind::Member, 1).await?;
+    if accounts.start != ADMIN.raw() {
+        // Somebody else is at it: the row that both want decides who wins.
+        tracing::debug!("another server has begun to set up this database");
+    }
+    let mut key = [0; 32];
+    random(&mut key);
+    let first = FirstCredentials {
+        user: "admin".to_owned(),
+        password: Secret::new(new_secret_value(random)[..20].to_owned()),
+        access_key: new_public_value(random),
+        secret_key: Secret::new(new_secret_value(random)),
+    };
+    let mut transaction = Transaction::new(now);
+    let built_in = [
+        ("admin", AccountKind::Admin),
+        ("system", AccountKind::System),
+        ("superadmin", AccountKind::System),
+        ("token", AccountKind::Token),
+    ];
+    for (number, (name, kind)) in (1..).zip(built_in) {
+        let intent = AccountIntent { name: name.to_owned(), kind, ..AccountIntent::default() };
+        transaction.insert::<Account>(AccountId::new(number), new_uuid(random), intent);
+    }
+    let project = ProjectIntent { name: "Default".to_owned(), ..ProjectIntent::default() };
+    transaction.insert::<Project>(DEFAULT_PROJECT, "adminProject".to_owned(), project);
+    let member = MemberIntent {
+        project: Some(DEFAULT_PROJECT),
+        external_id: ADMIN.raw().to_string(),
+        external_id_type: OWN_DIRECTORY.to_owned(),
+        role: MemberRole::Owner,
+    };
+    transaction.insert::<Member>(MemberId::new(members.start), new_uuid(random), member);
+    let setting =
+        SettingIntent { name: INSTALLATION_KEY.to_owned(), value: hex(&key), ..SettingIntent::default() };
+    transaction.insert::<Setting>(SettingId::new(settings.start), new_uuid(random), setting);
+    let password = CredentialIntent {
+        kind: CredentialKind::Password,
+        account: Some(ADMIN),
+        public_value: first.user.clone(),
+        secret_hash: hash_password(first.password.expose(), random),
+        ..CredentialIntent::default()
+    };
+    transaction.insert::<Credential>(CredentialId::new(credentials.start), new_uuid(random), password);
+    let api_key = CredentialIntent {
+        kind: CredentialKind::ApiKey,
+        name: Some("first key".to_owned()),
+        account: Some(ADMIN),
+        public_value: first.access_key.clone(),
+        secret_hash: hash_key(first.secret_key.expose()),
+        ..CredentialIntent::default()
+    };
+    transaction.insert::<Credential>(CredentialId::new(credentials.start + 1), new_uuid(random), api_key);
+    match store.commit(transaction).await {
+        Ok(_) => {
+            let made = read(store).expect("a commit that returned is in the picture");
+            Ok(Installation { first: Some(first), ..made })
+        }
+        Err(CommitError::Refused(refused)) => {
+            read(store).ok_or(CommitError::Refused(Refused::clone(&refused)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read(store: &Store) -> Option<Installation> {
+    let tables = store.snapshot();
+    let key = tables.settings.by_unique(INSTALLATION_KEY)?;
+    Some(Installation { key: Secret::new(key.intent.value.clone()), uuid: key.uuid.clone(), first: None })
+}

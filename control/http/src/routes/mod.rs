@@ -1,0 +1,246 @@
+//! From HTTP to calls of `app`, and back.
+//!
+//! There is one door. It finds out which [`Endpoint`] is meant, and each endpoint has its [`Rule`] in one `match`,
+//! so an endpoint without a rule does not compile, and a path without an endpoint is refused.
+
+mod agent;
+mod api;
+mod create;
+mod html;
+mod input;
+mod reply;
+mod request;
+mod scripts;
+mod sockets;
+mod token;
+mod update;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::{Router, extract::FromRequestParts, extract::ws::WebSocketUpgrade};
+
+pub use api::{Context, include};
+pub use request::{Origin, Peer};
+
+use crate::app::{AppError, ErrorCode};
+use crate::{App, Shared};
+use reply::{Reply, common_headers, error_response, response};
+use request::{client_ip, peer_of};
+
+/// How long a request may take that is no socket and no download.
+const REQUEST_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Makes the router of the API.
+pub fn router(app: App) -> Router {
+    Router::new().fallback(entry).with_state(Arc::new(Shared::new(app)))
+}
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/ping`.
+    Ping,
+    /// `/healthcheck`.
+    HealthCheck,
+    /// The list of versions, at `/`.
+    Root,
+    /// A page for people.
+    Page,
+    /// The install script of a registration token.
+    Script,
+    /// The agent's program.
+    AgentProgram,
+    /// The certificate of our authority.
+    CaCertificate,
+    /// The public key of host tokens; ours are signed with a shared key, so there is none.
+    ApiCertificate,
+    /// An agent registers its host.
+    AgentRegister,
+    /// An agent connects.
+    AgentConnect,
+    /// An interactive socket.
+    Socket(SocketKind),
+    /// Everything under a version.
+    Api,
+}
+
+/// What an interactive socket carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// A process in a container.
+    Exec,
+    /// Output of a container.
+    Logs,
+    /// Figures of one or more containers.
+    ContainerStats,
+    /// Figures of one or more hosts.
+    HostStats,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Everybody: it tells and changes nothing that is anyone's.
+    Everybody,
+    /// Whoever holds the token that stands in the URL.
+    TokenInUrl,
+    /// Whoever holds a registration token.
+    Registration,
+    /// The agent of a host.
+    Agent,
+    /// Each role what its schemas say.
+    Schemas,
+}
+
+impl Endpoint {
+    /// The rule of the endpoint.
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::Ping
+            | Self::HealthCheck
+            | Self::Root
+            | Self::Page
+            | Self::CaCertificate
+            | Self::ApiCertificate
+            // The program is the same that everybody can download elsewhere.
+            | Self::AgentProgram => Rule::Everybody,
+            Self::Script | Self::Socket(_) => Rule::TokenInUrl,
+            Self::AgentRegister => Rule::Registration,
+            Self::AgentConnect => Rule::Agent,
+            Self::Api => Rule::Schemas,
+        }
+    }
+
+    /// Finds the endpoint of a path; whatever is none of ours is a page for people.
+    pub fn of(path: &str) -> Self {
+        let parts: Vec<String> =
+            path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        match parts[..] {
+            [] => Self::Root,
+            ["ping"] => Self::Ping,
+            ["healthcheck"] => Self::HealthCheck,
+            ["v1" | "v2-beta", "scripts", "ca.pem"] => Self::CaCertificate,
+            ["v1" | "v2-beta", "scripts", "api.crt"] => Self::ApiCertificate,
+            ["v1" | "v2-beta", "scripts", "agent", _] => Self::AgentProgram,
+            // `transform` is part of the API: it needs keys.
+            ["v1" | "v2-beta", "scripts", name] if name != "transform" => Self::Script,
+            ["v1", "agent", "register"] => Self::AgentRegister,
+            ["v1", "agent", "connect"] => Self::AgentConnect,
+            ["v1", "exec"] => Self::Socket(SocketKind::Exec),
+            ["v1", "logs"] => Self::Socket(SocketKind::Logs),
+            ["v1", "containerstats", ..] => Self::Socket(SocketKind::ContainerStats),
+            ["v1", "stats", _] => Self::Socket(SocketKind::ContainerStats),
+            ["v1", "stats"] | ["v1", "hoststats", ..] => Self::Socket(SocketKind::HostStats),
+            ["v1" | "v2-beta", ..] => Self::Api,
+            _ => Self::Page,
+        }
+    }
+}
+
+async fn entry(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let endpoint = Endpoint::of(parts.uri.path());
+    let peer = peer_of(&parts);
+    let origin = Origin::of(&parts.headers, &parts.uri, peer);
+    let schemas = format!("{}/v2-beta/schemas", origin.text()).to_ascii_lowercase();
+    let answer = match endpoint {
+        Endpoint::Api => {
+            let mut answer = api::entry(&shared, &mut parts, body, &origin, peer).await;
+            common_headers(answer.headers_mut(), &shared);
+            return answer;
+        }
+        Endpoint::Ping => Ok(Reply::text("pong".to_owned())),
+        Endpoint::HealthCheck => {
+            // The picture is served from memory, so a server that answers at all can be used.
+            Ok(Reply::text("healthy".to_owned()))
+        }
+        Endpoint::Root => match only_get(&parts.method) {
+            Ok(()) if html::wants_html(&parts.headers, None) => Ok(html::page(&shared)),
+            Ok(()) => Ok(api::versions(&origin)),
+            Err(error) => Err(error),
+        },
+        Endpoint::Page => only_get(&parts.method).map(|()| html::page(&shared)),
+        Endpoint::Script => {
+            let ip = client_ip(&parts.headers, peer);
+            only_get(&parts.method).and_then(|()| scripts::install(&shared, parts.uri.path(), &origin, ip))
+        }
+        Endpoint::AgentProgram => match only_get(&parts.method) {
+            Ok(()) => scripts::agent_program(&shared, parts.uri.path()).await,
+            Err(error) => Err(error),
+        },
+        Endpoint::CaCertificate => match &shared.settings.ca_certificate {
+            Some(pem) => Ok(Reply::text(pem.clone())),
+            None => Ok(Reply::Empty(StatusCode::NO_CONTENT)),
+        },
+        Endpoint::ApiCertificate => Ok(Reply::Empty(StatusCode::NO_CONTENT)),
+        Endpoint::AgentRegister => {
+            let ip = client_ip(&parts.headers, peer);
+            agent::register(&shared, &parts, body, ip).await
+        }
+        Endpoint::AgentConnect => {
+            let upgrade = upgrade_of(&mut parts).await;
+            agent::connect(&shared, &parts, upgrade, peer).await
+        }
+        Endpoint::Socket(kind) => {
+            let upgrade = upgrade_of(&mut parts).await;
+            sockets::open(&shared, &parts, upgrade, kind)
+        }
+    };
+    let mut answer = match answer {
+        Ok(reply) => response(reply),
+        Err(error) => error_response(&shared, &error, challenges(&parts.headers)),
+    };
+    common_headers(answer.headers_mut(), &shared);
+    if let Ok(value) = HeaderValue::from_str(&schemas) {
+        answer.headers_mut().insert(HeaderName::from_static("x-api-schemas"), value);
+    }
+    answer
+}
+
+fn only_get(method: &Method) -> Result<(), AppError> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        Ok(())
+    } else {
+        Err(AppError::new(ErrorCode::MethodNotAllowed, "only GET works here"))
+    }
+}
+
+/// Whether a 401 asks a browser for keys.
+fn challenges(headers: &HeaderMap) -> bool {
+    let has = |name: &str, wanted: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.to_ascii_lowercase().contains(wanted))
+    };
+    !has("x-api-no-challenge", "true") && !has("connection", "upgrade")
+}
+
+/// The upgrade to a WebSocket, if the request asks for one properly.
+async fn upgrade_of(parts: &mut axum::http::request::Parts) -> Option<WebSocketUpgrade> {
+    WebSocketUpgrade::from_request_parts(parts, &()).await.ok()
+}
+
+/// Reads a body up to a limit.
+///
+/// # Errors
+/// [`ErrorCode::TooLarge`] beyond it.
+async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, AppError> {
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let too_large =
+            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
+        if too_large {
+            AppError::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes"))
+        } else {
+            AppError::new(ErrorCode::BadRequest, "the body did not arrive in whole")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
