@@ -24,6 +24,7 @@ mod error;
 mod memory;
 mod migrate;
 mod options;
+mod postgres;
 mod row;
 mod sql;
 mod sqlite;

@@ -199,12 +199,15 @@ impl SqliteDatabase {
         )?;
         let mut rows = select.query(params![sql(after), i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut changes = Vec::new();
+        let mut first = None;
         while let Some(row) = rows.next()? {
+            first = first.or(Some(row.get::<_, i64>(0)?));
+            // A kind that only a newer version knows is none of ours.
             let Some(kind) = kind_of(&row.get::<_, String>(1)?) else { continue };
             changes.push(Change { revision: revision(row.get(0)?), kind, id: row.get(2)? });
         }
-        let complete = match changes.first() {
-            Some(first) => first.revision.0 == after.0 + 1,
+        let complete = match first {
+            Some(first) => first == sql(after) + 1,
             None => limit == 0 || after >= self.head()?.revision,
         };
         Ok(complete.then_some(changes))

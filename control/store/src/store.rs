@@ -67,6 +67,7 @@ impl Store {
         match url.split_once(':') {
             Some(("memory", _)) => Self::open_memory(&MemoryDatabase::new(), options).await,
             Some(("sqlite", path)) => crate::sqlite::open(path, options).await,
+            Some(("postgres" | "postgresql", _)) => crate::postgres::open(url, options).await,
             _ => Err(OpenError::Scheme { scheme: url.split(':').next().unwrap_or_default().to_owned() }),
         }
     }

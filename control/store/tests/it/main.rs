@@ -1,3 +1,6 @@
 //! One suite over all engines, and what is particular to each.
+#![allow(clippy::unwrap_used)]
 
-mod basics;
+mod cluster;
+mod suite;
+mod support;
