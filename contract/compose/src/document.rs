@@ -200,6 +200,7 @@ fn sections(map: Map, dialect: Dialect, report: &mut Report) -> Document {
                 "remove it, and set up by hand what it asks for",
             ),
             _ if key.starts_with("x-") => {}
+            _ if report.is_full() => report.overflow(),
             _ => {
                 let remedy = if entry
                     .node

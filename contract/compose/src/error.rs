@@ -6,6 +6,8 @@ use std::fmt;
 
 use contract_api::launch::Notice;
 
+use crate::words::nearest;
+
 /// The place of a key or value: a file of the set, a line and a column, both counted from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct At {
@@ -184,6 +186,21 @@ impl Report {
             remedy: remedy.into(),
         };
         self.errors.push((at, error));
+    }
+
+    /// Whether the list is full, so that looking for remedies is of no use any more.
+    pub fn is_full(&self) -> bool {
+        self.errors.len() >= self.most_errors
+    }
+
+    /// The known word that was most likely meant, unless the list is full and nobody will read it.
+    pub fn nearest<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        if self.is_full() { None } else { nearest(word, known) }
+    }
+
+    /// Counts a fault that the list has no room for.
+    pub fn overflow(&mut self) {
+        self.left_off += 1;
     }
 
     /// Lets no further fault be said about a value.

@@ -157,6 +157,10 @@ impl<'a> Field<'a> {
         let text = self.text(report)?;
         let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
+            if report.is_full() {
+                report.overflow();
+                return None;
+            }
             let words: Vec<_> = known.iter().map(|(word, _)| *word).collect();
             self.error(
                 report,

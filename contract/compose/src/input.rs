@@ -107,6 +107,8 @@ pub struct Limits {
     pub depth: usize,
     /// Keys and values of a document after its aliases are expanded.
     pub nodes: usize,
+    /// Items of one list, and keys of one map.
+    pub entries: usize,
     /// Bytes of text of a document after its aliases and variables are expanded.
     pub expanded_bytes: usize,
     /// Levels of `extends` and `include`.
@@ -123,8 +125,9 @@ impl Default for Limits {
             file_bytes: 2 << 20,
             files: 200,
             depth: 64,
-            nodes: 300_000,
-            expanded_bytes: 16 << 20,
+            nodes: 100_000,
+            entries: 5000,
+            expanded_bytes: 8 << 20,
             file_depth: 16,
             ports: 2000,
             errors: 50,

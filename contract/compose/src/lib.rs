@@ -37,6 +37,7 @@ pub use contract_api::launch::{Notice, StackPlan};
 pub use error::{ComposeError, ComposeErrors};
 pub use input::{ComposeInput, FileSource, FileSourceError, Limits, NoFiles, SourceFile};
 pub use render::{Rendered, render};
+pub use service::KEYS as SERVICE_KEYS;
 pub use variables::{read_dotenv, read_variables};
 
 /// Reads a set of compose files.

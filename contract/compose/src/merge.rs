@@ -2,6 +2,8 @@
 //!
 //! There are two tables: that of the old product, for files of its versions, and that of today's specification.
 
+use std::collections::BTreeSet;
+
 use crate::document::Dialect;
 use crate::error::At;
 use crate::yaml::{Entry, Map, MergeTag, Node, Scalar, Value};
@@ -145,7 +147,7 @@ fn merge_node(old: Node, new: Node, path: &str) -> Node {
         }
         (Value::List(mut old), Value::List(new)) => {
             if rule == Rule::Mounts {
-                let targets: Vec<String> = new.iter().filter_map(mount_target).collect();
+                let targets: BTreeSet<String> = new.iter().filter_map(mount_target).collect();
                 old.retain(|item| mount_target(item).is_none_or(|target| !targets.contains(&target)));
             }
             old.extend(new);

@@ -392,7 +392,7 @@ impl<'a> Context<'a> {
                 Some(entry) => Some(entry.node.clone()),
                 None => {
                     let names = siblings.services.keys().map(String::as_str);
-                    let remedy = match words::nearest(&target, names) {
+                    let remedy = match self.report.nearest(&target, names) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => format!("define it in `{}`", siblings.file),
                     };

@@ -4,7 +4,7 @@
 
 mod cycles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract_api::launch::{
     Dependency, DependencyCondition, RestartPolicy, ServiceInput, ServiceKind, StackPlan, VolumeInput,
@@ -157,13 +157,14 @@ fn check_volumes(
     if cx.dialect == Dialect::Old || flat {
         return;
     }
+    let declared: BTreeSet<&str> = volumes.iter().map(|volume| volume.name.as_str()).collect();
     for draft in drafts.iter().filter(|draft| draft.enabled) {
         let path = services.key(&draft.input.name);
         for (name, at) in &draft.named_volumes {
-            if volumes.iter().any(|volume| volume.name == *name) {
+            if declared.contains(name.as_str()) {
                 continue;
             }
-            let remedy = match words::nearest(name, volumes.iter().map(|volume| volume.name.as_str())) {
+            let remedy = match cx.report.nearest(name, volumes.iter().map(|volume| volume.name.as_str())) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
                     format!("add `{name}:` below `volumes:` at the top, or begin a path with `./` or `/`")
@@ -201,7 +202,7 @@ fn check_networks(cx: &mut Context<'_>, drafts: &[Draft], networks: &Map, servic
                 cx.report.notice_once("networks", *at, path.key("networks"), REASON);
                 continue;
             }
-            let remedy = match words::nearest(name, networks.keys().map(String::as_str)) {
+            let remedy = match cx.report.nearest(name, networks.keys().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("add `{name}:` below `networks:` at the top"),
             };
@@ -218,7 +219,7 @@ struct Relations<'c, 'a, 'p> {
     /// Where a name stands in `drafts`.
     index: BTreeMap<String, usize>,
     /// Services that exist and that no profile switches on.
-    asleep: Vec<String>,
+    asleep: BTreeSet<String>,
     /// The primary of each sidekick.
     primary: BTreeMap<usize, usize>,
 }
@@ -266,17 +267,20 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
 
     /// The remedy for a name that no service has.
     fn remedy(&self, name: &str) -> String {
-        if self.asleep.iter().any(|asleep| asleep == name) {
+        if self.cx.report.is_full() {
+            return String::new();
+        }
+        if self.asleep.contains(name) {
             return "switch on a profile that it belongs to, or take it out of its `profiles`".to_owned();
         }
-        match words::nearest(name, self.index.keys().map(String::as_str)) {
+        match self.cx.report.nearest(name, self.index.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "define it below `services:`, or remove the name here".to_owned(),
         }
     }
 
     fn missing(&self, name: &str) -> String {
-        if self.asleep.iter().any(|asleep| asleep == name) {
+        if self.asleep.contains(name) {
             format!("the service `{}` is switched off: none of its profiles is on", shorten(name))
         } else {
             format!("there is no service `{}`", shorten(name))

@@ -54,8 +54,8 @@ impl Draft {
     }
 }
 
-/// Every key that a service may have.
-pub(crate) const KEYS: &[&str] = &[
+/// Every key that a service may have, in the order of the alphabet.
+pub const KEYS: &[&str] = &[
     "annotations",
     "attach",
     "blkio_config",
@@ -234,6 +234,10 @@ pub(crate) fn read(
     let mut meant_image = false;
     for (key, key_at, value) in &entries {
         if !KEYS.contains(key) {
+            if cx.report.is_full() {
+                cx.report.overflow();
+                continue;
+            }
             let near = words::nearest(key, KEYS.iter().copied());
             meant_image |= matches!(near, Some("image" | "build"));
             let remedy = match near {
@@ -311,25 +315,26 @@ fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat:
             "add `mem_limit`, the part of it that is memory",
         );
     }
-    if let (Some(all), Some(memory)) = (config.memory_swap, config.memory) {
-        if all != -1 && all < memory {
-            cx.report.error(
-                at_key("memswap_limit"),
-                field.path,
-                "`memswap_limit` is less than `mem_limit`, which it includes",
-                "make it at least as large, or -1 for any",
-            );
-        }
+    if let (Some(all), Some(memory)) = (config.memory_swap, config.memory)
+        && all != -1
+        && all < memory
+    {
+        cx.report.error(
+            at_key("memswap_limit"),
+            field.path,
+            "`memswap_limit` is less than `mem_limit`, which it includes",
+            "make it at least as large, or -1 for any",
+        );
     }
-    if let (Some(reserved), Some(memory)) = (config.memory_reservation, config.memory) {
-        if reserved > memory {
-            cx.report.error(
-                at_key("mem_reservation"),
-                field.path,
-                "more memory is reserved than the limit allows",
-                "reserve at most the limit",
-            );
-        }
+    if let (Some(reserved), Some(memory)) = (config.memory_reservation, config.memory)
+        && reserved > memory
+    {
+        cx.report.error(
+            at_key("mem_reservation"),
+            field.path,
+            "more memory is reserved than the limit allows",
+            "reserve at most the limit",
+        );
     }
     if config.nano_cpus.is_some() && (config.cpu_quota.is_some() || config.cpu_period.is_some()) {
         cx.report.error(
@@ -393,6 +398,9 @@ fn kind_of_image(image: &ImageRef) -> Option<ServiceKind> {
 
 /// Adds an unknown key of a map below a service to the report.
 fn unknown(key: &str, at: At, path: Path<'_>, known: &[&str], cx: &mut Context<'_>) {
+    if cx.report.is_full() {
+        return cx.report.overflow();
+    }
     cx.report.error(at, path, format!("unknown key `{}`", shorten(key)), words::did_you_mean(key, known));
 }
 

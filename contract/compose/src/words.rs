@@ -11,6 +11,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let limit = (word.chars().count() / 3).max(1);
     known
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= limit)
         .map(|candidate| {
             let folded = candidate.to_ascii_lowercase().replace('-', "_");
             (strsim::damerau_levenshtein(&word, &folded), candidate)
@@ -21,7 +22,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The remedy for an unknown word: the nearest known one, or the list of them.
-pub(crate) fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> String {
+pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
         None => one_of(known),

@@ -31,18 +31,13 @@ pub(crate) enum MergeTag {
     Override,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Value {
+    #[default]
     Null,
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Map),
-}
-
-impl Default for Value {
-    fn default() -> Self {
-        Self::Null
-    }
 }
 
 /// The text of a scalar, and whether it stood without quotes.

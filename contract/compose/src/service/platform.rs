@@ -121,10 +121,10 @@ fn scale_policy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             _ => unknown(key, at, value.path, &["min", "max", "increment"], cx),
         }
     }
-    if let (Some(min), Some(max)) = (policy.min, policy.max) {
-        if min > max {
-            field.error(&mut cx.report, "`min` is above `max`", "make `min` at most as large");
-        }
+    if let (Some(min), Some(max)) = (policy.min, policy.max)
+        && min > max
+    {
+        field.error(&mut cx.report, "`min` is above `max`", "make `min` at most as large");
     }
     draft.input.scale_policy = Some(policy);
 }
@@ -275,13 +275,13 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
             );
         }
     }
-    if let (Some(true), Some(field)) = (draft.input.retain_ip, entries.get("upgrade_strategy")) {
-        if draft.input.upgrade_strategy.as_ref().is_some_and(|strategy| strategy.start_first == Some(true)) {
-            field.error(
-                &mut cx.report,
-                "`start_first` cannot go with `retain_ip`: two containers would need one address",
-                "keep one of the two",
-            );
-        }
+    if let (Some(true), Some(field)) = (draft.input.retain_ip, entries.get("upgrade_strategy"))
+        && draft.input.upgrade_strategy.as_ref().is_some_and(|strategy| strategy.start_first == Some(true))
+    {
+        field.error(
+            &mut cx.report,
+            "`start_first` cannot go with `retain_ip`: two containers would need one address",
+            "keep one of the two",
+        );
     }
 }

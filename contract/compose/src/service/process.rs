@@ -35,7 +35,7 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "init" => draft.config().run_init = field.boolean(report),
         "stop_signal" => draft.config().stop_signal = field.filled_text(report),
         "stop_grace_period" => {
-            draft.config().stop_timeout = field.duration(report).map(|time| seconds(time));
+            draft.config().stop_timeout = field.duration(report).map(seconds);
         }
         "environment" => {
             for (name, value, item) in field.pairs(report, old_words) {

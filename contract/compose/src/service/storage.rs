@@ -1,5 +1,7 @@
 //! What the containers read and write: volumes, host paths, memory, secrets.
 
+use std::collections::BTreeSet;
+
 use contract_api::launch::{EngineMount, LaunchConfig};
 
 use super::{Draft, unknown};
@@ -155,20 +157,19 @@ const OPTIONS: &[&str] = &[
 
 fn volumes(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     let items: Vec<_> = field.items(&mut cx.report).collect();
-    let mut targets: Vec<String> = Vec::new();
+    let mut targets = BTreeSet::new();
     for item in items {
         let target =
             if item.node.as_map().is_some() { long(&item, draft, cx) } else { short(&item, draft, cx) };
         let Some(target) = target else { continue };
         let target = target.trim_end_matches('/').to_owned();
-        if targets.contains(&target) {
+        if !targets.insert(target.clone()) {
             item.error(
                 &mut cx.report,
                 format!("something is mounted at `{}` already", shorten(&target)),
                 "keep one of the two",
             );
         }
-        targets.push(target);
     }
 }
 

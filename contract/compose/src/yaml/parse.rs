@@ -205,6 +205,19 @@ impl Loader<'_> {
             self.count(node.at, nodes, bytes)?;
             self.anchors.insert(anchor, node.clone());
         }
+        let entries = match self.stack.last().map(|frame| &frame.content) {
+            Some(Content::List(items)) => items.len(),
+            Some(Content::Map { map, merges, .. }) => map.len() + merges.len(),
+            None => 0,
+        };
+        if entries > self.limits.entries {
+            self.fault(
+                node.at,
+                format!("a list or map has more than {} entries", self.limits.entries),
+                "split the stack, or move large data into a volume",
+            );
+            return None;
+        }
         let Some(frame) = self.stack.last_mut() else {
             self.root = Some(node);
             return Some(());

@@ -3,6 +3,7 @@
 mod apps;
 mod errors;
 mod files;
+mod hostile;
 mod kit;
 mod old;
 mod today;
