@@ -14,7 +14,7 @@ use tokio_util::sync::DropGuard;
 use crate::options::DispatchOptions;
 use crate::registry::Shared;
 use crate::status::DispatchStatus;
-use crate::streams::OpenStreamError;
+use crate::streams::{HostStream, OpenStreamError};
 use crate::{feed, link, reports, status, streams};
 
 /// Why dispatch could not start.
@@ -90,6 +90,19 @@ impl Dispatch {
         request: StreamRequest,
     ) -> Result<(mpsc::Sender<StreamFrame>, mpsc::Receiver<StreamFrame>), OpenStreamError> {
         streams::open(&self.shared, host, &request).await
+    }
+
+    /// Opens a stream to a host and hands it out as bytes: frames of [`StreamFrame`] both ways, after the request.
+    /// Dropping it cancels it.
+    ///
+    /// # Errors
+    /// Fails when the host is not connected or takes no more streams.
+    pub async fn open_io(
+        &self,
+        host: HostId,
+        request: &StreamRequest,
+    ) -> Result<HostStream, OpenStreamError> {
+        streams::open_io(&self.shared, host, request).await
     }
 
     /// The last live figures of a host while it is connected.

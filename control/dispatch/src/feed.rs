@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contract_protocol::{Position, Refusal};
 use contract_values::{HostId, ProjectId, Revision, StackId};
-use control_model::{Container, Kind, Origin, Row, Tables};
+use control_model::{Container, Kind, NetworkMode, Origin, Row, Tables};
 use control_store::Change;
 use tokio::time::Instant;
 
@@ -102,6 +102,7 @@ pub(crate) fn removed_message(host: HostId) -> String {
 /// so what a host merely observed of its own containers marks nothing; orders about native containers are the
 /// exception, because they end with the observation that they were carried out.
 fn mark(old: &Tables, new: &Tables, changes: &[Change], dirty: &mut Dirty) {
+    let mut stacks: BTreeMap<StackId, Revision> = BTreeMap::new();
     for change in changes {
         let (id, revision) = (change.id, change.revision);
         match change.kind {
@@ -114,10 +115,10 @@ fn mark(old: &Tables, new: &Tables, changes: &[Change], dirty: &mut Dirty) {
                     (None, _) => false,
                 };
                 if !same {
-                    dirty.extend(
-                        [before, after].into_iter().flatten().filter_map(|row| row.keys().host),
-                        revision,
-                    );
+                    for row in [before, after].into_iter().flatten() {
+                        dirty.extend(row.keys().host, revision);
+                        stacks.extend(row.intent.stack.map(|stack| (stack, revision)));
+                    }
                 }
             }
             Kind::Host => {
@@ -161,6 +162,15 @@ fn mark(old: &Tables, new: &Tables, changes: &[Change], dirty: &mut Dirty) {
             Kind::Account | Kind::Credential | Kind::Member | Kind::Setting => {}
         }
     }
+    // A container may name another one of its stack, and which one that is depends on all that there are.
+    for (stack, revision) in stacks {
+        dirty.extend(hosts_of(new.containers.of_stack(stack).filter(|row| names_another(row))), revision);
+    }
+}
+
+fn names_another(row: &Row<Container>) -> bool {
+    let launch = &row.intent.launch;
+    matches!(launch.network, NetworkMode::Container { .. }) || !launch.volumes_from.is_empty()
 }
 
 fn same_for_host(before: &Row<Container>, after: &Row<Container>) -> bool {

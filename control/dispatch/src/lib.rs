@@ -34,4 +34,4 @@ mod streams;
 pub use dispatch::{Dispatch, StartError};
 pub use options::DispatchOptions;
 pub use status::{Counts, DispatchStatus, LinkStatus};
-pub use streams::OpenStreamError;
+pub use streams::{HostStream, OpenStreamError};

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::feed::removed_message;
 use crate::mailbox::Target;
-use crate::registry::{Counters, LinkState, NewLink, Registered, Shared};
+use crate::registry::{Answer, Counters, LinkState, NewLink, Registered, Shared};
 use crate::reports::Arrived;
 
 /// The longest message of an agent, in bytes.
@@ -49,6 +49,8 @@ enum End {
     Unwritable,
     #[error("{message}")]
     Refused { reason: Refusal, message: String },
+    #[error("it comes while another of its host is connected that cannot be asked just now")]
+    Later,
     #[error("it broke the rules: {0}")]
     Broken(&'static str),
     #[error("the connection failed")]
@@ -73,6 +75,7 @@ pub(crate) async fn run<T>(
     let end = {
         let life = live(&shared, host, remote, handle);
         tokio::select! {
+            biased;
             end = life => end,
             end = &mut driver => match end {
                 Ok(()) => End::ByAgent,
@@ -105,7 +108,10 @@ async fn live(shared: &Arc<Shared>, host: HostId, remote: SocketAddr, handle: Li
     // The multiplexer closes with its last handle, so this one stays until the last words are said.
     let registered = match admit(shared, host, remote, hello, handle.clone()).await {
         Ok(registered) => registered,
-        Err((reason, message)) => return refuse(reader, writer, limit, reason, message).await,
+        Err(NotAdmitted::Refused(reason, message)) => {
+            return refuse(reader, writer, limit, reason, message).await;
+        }
+        Err(NotAdmitted::Later) => return End::Later,
     };
     let link = registered.link();
     let hello = &link.hello;
@@ -123,6 +129,7 @@ async fn live(shared: &Arc<Shared>, host: HostId, remote: SocketAddr, handle: Li
         return end;
     }
     let end = tokio::select! {
+        biased;
         end = read(shared, link, &mut reader) => end,
         end = write(shared, link, &mut writer) => end,
         cut = link.wait_for_cut() => match cut {
@@ -152,6 +159,14 @@ async fn greet(handle: &LinkHandle) -> Result<(Reader, Writer, Hello), End> {
     }
 }
 
+/// Why an agent is not served.
+enum NotAdmitted {
+    /// It is told so.
+    Refused(Refusal, String),
+    /// It cannot be said now; the agent comes again by itself.
+    Later,
+}
+
 /// Checks the hello and takes the place of the host's link before, or says why not.
 async fn admit(
     shared: &Arc<Shared>,
@@ -159,36 +174,51 @@ async fn admit(
     remote: SocketAddr,
     hello: Hello,
     handle: LinkHandle,
-) -> Result<Registered, (Refusal, String)> {
+) -> Result<Registered, NotAdmitted> {
     if hello.protocol < PROTOCOL_VERSION {
         let message = format!(
             "the agent speaks protocol {}, but this server needs {PROTOCOL_VERSION}; install the agent anew",
             hello.protocol
         );
-        return Err((Refusal::ProtocolTooOld, message));
+        return Err(NotAdmitted::Refused(Refusal::ProtocolTooOld, message));
     }
     let lock = Admission { shared, host, lock: Some(shared.admission(host)) };
     let _turn = lock.wait().await;
     let tables = shared.store.snapshot();
     let Some(row) = tables.hosts.get(host).filter(|row| !row.is_going()) else {
-        return Err((Refusal::HostRemoved, removed_message(host)));
+        return Err(NotAdmitted::Refused(Refusal::HostRemoved, removed_message(host)));
     };
     let identity = &row.intent.agent_uuid;
     if !identity.is_empty() && !hello.host_uuid.is_empty() && *identity != hello.host_uuid {
         let message = format!(
             "the keys are those of {host}, but this machine has another identity; register it as a host of its own"
         );
-        return Err((Refusal::Other, message));
+        return Err(NotAdmitted::Refused(Refusal::Other, message));
+    }
+    if let Some(ledger) = hello.ledger
+        && ledger.epoch > shared.store.epoch()
+    {
+        tracing::error!(
+            host.id = %host,
+            "{host} has orders of term {}, but this server is in term {}: its database is an older copy, and the host \
+             will take no orders from it",
+            ledger.epoch.0, shared.store.epoch().0
+        );
     }
     if let Some(old) = shared.link(host) {
-        if old.hello.run_id != hello.run_id && old.answers_within(shared.options.probe).await {
-            let message = format!(
-                "another agent with the identity of {host} is connected from {} since {}; if this machine is a copy \
-                 of that one, delete the agent's state folder here and register it as a host of its own",
-                old.remote.ip(),
-                old.since
-            );
-            return Err((Refusal::DuplicateIdentity, message));
+        let is_another = old.hello.run_id != hello.run_id;
+        match if is_another { old.answers_within(shared.options.probe).await } else { Answer::No } {
+            Answer::No => {}
+            Answer::NotHeard => return Err(NotAdmitted::Later),
+            Answer::Yes => {
+                let message = format!(
+                    "another agent with the identity of {host} is connected from {} since {}; if this machine is a \
+                     copy of that one, delete the agent's state folder here and register it as a host of its own",
+                    old.remote.ip(),
+                    old.since
+                );
+                return Err(NotAdmitted::Refused(Refusal::DuplicateIdentity, message));
+            }
         }
         old.cut(Cut::Replaced);
         old.ended.cancelled().await;
@@ -276,6 +306,7 @@ async fn read(shared: &Shared, link: &Arc<LinkState>, reader: &mut Reader) -> En
                 link.mailbox.heartbeat_seen(number);
             }
             FromHost::NotUnderstood { message } => {
+                link.note_answer();
                 tracing::debug!(host.id = %link.host, message, "{} did not understand a message", link.host);
             }
             FromHost::Unknown => {

@@ -42,7 +42,7 @@ impl Default for DispatchOptions {
             gather: Duration::from_millis(20),
             batch: 256,
             queue: 1024,
-            start_grace: Duration::from_secs(20),
+            start_grace: Duration::from_secs(40),
             write_limit: Duration::from_secs(20),
             open_limit: Duration::from_secs(10),
             stream_frames: 16,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use contract_link::LinkHandle;
 use contract_protocol::{Hello, HostMetrics, Position};
@@ -115,7 +116,7 @@ impl Shared {
             mailbox: Mailbox::default(),
             cut: watch::Sender::new(None),
             ended: CancellationToken::new(),
-            heard: watch::Sender::new(0),
+            answers: watch::Sender::new(0),
             waits_for_writer: AtomicBool::new(false),
             reports_waiting: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
@@ -199,14 +200,23 @@ pub(crate) struct LinkState {
     cut: watch::Sender<Option<Cut>>,
     /// Nothing more is taken from it.
     pub(crate) ended: CancellationToken,
-    /// Counts the messages that came.
-    heard: watch::Sender<u64>,
+    /// Counts the answers to probes.
+    answers: watch::Sender<u64>,
     /// It is not read, because the writer of reports has not kept up.
     pub(crate) waits_for_writer: AtomicBool,
     pub(crate) reports_waiting: AtomicUsize,
     pub(crate) streams: AtomicUsize,
     handle: Mutex<Option<LinkHandle>>,
     live: Mutex<Live>,
+}
+
+/// Whether an agent answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+    /// It may have; it is not read just now.
+    NotHeard,
 }
 
 /// What changes all the time.
@@ -230,7 +240,6 @@ impl LinkState {
     /// Notes a message.
     pub(crate) fn note_heard(&self, now: Timestamp) {
         self.with_live(|live| live.last_heard = Some(now));
-        self.heard.send_modify(|count| *count += 1);
     }
 
     /// Reads or changes what changes all the time.
@@ -238,17 +247,25 @@ impl LinkState {
         work(&mut self.live.lock().expect("nobody panics while holding live figures"))
     }
 
-    /// Asks the agent for a sign of life and waits for it.
-    pub(crate) async fn answers_within(&self, limit: std::time::Duration) -> bool {
-        if self.waits_for_writer.load(Ordering::Relaxed) {
-            // It has sent more than we could take: it lives.
-            return true;
-        }
-        let mut heard = self.heard.subscribe();
+    /// Notes that the agent did not understand a message, which is how it answers a probe.
+    pub(crate) fn note_answer(&self) {
+        self.answers.send_modify(|count| *count += 1);
+    }
+
+    /// Asks the agent for a sign of life and waits for it. Only an answer counts: other messages may have been on
+    /// their way since before the agent died.
+    pub(crate) async fn answers_within(&self, limit: Duration) -> Answer {
+        let mut answers = self.answers.subscribe();
         self.mailbox.probe();
-        tokio::select! {
-            answer = tokio::time::timeout(limit, heard.changed()) => matches!(answer, Ok(Ok(()))),
-            () = self.ended.cancelled() => false,
+        let answer = tokio::select! {
+            biased;
+            () = self.ended.cancelled() => return Answer::No,
+            answer = tokio::time::timeout(limit, answers.changed()) => answer,
+        };
+        match answer {
+            Ok(Ok(())) => Answer::Yes,
+            _ if self.waits_for_writer.load(Ordering::Relaxed) => Answer::NotHeard,
+            _ => Answer::No,
         }
     }
 

@@ -152,6 +152,13 @@ async fn write_apart(shared: &Shared, mut batch: Batch, refused: &Refused) {
             );
             group.link.cut(Cut::Unwritable);
         }
+        for host in batch.changed.keys() {
+            tracing::warn!(
+                host.id = %host,
+                error = refused as &dyn std::error::Error,
+                "could not write whether {host} is connected"
+            );
+        }
         return;
     }
     for (host, at) in std::mem::take(&mut batch.changed) {
@@ -269,6 +276,7 @@ pub(crate) fn restart_absences(tables: &Tables, now: Timestamp) -> Transaction {
 /// Some time after the start: hosts that were connected before and have not come back are away since the start.
 pub(crate) async fn end_grace(shared: Arc<Shared>) {
     tokio::select! {
+        biased;
         () = shared.stop.cancelled() => return,
         () = tokio::time::sleep(shared.options.start_grace) => {}
     }

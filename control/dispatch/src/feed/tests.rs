@@ -103,6 +103,24 @@ fn what_containers_are_made_of_marks_the_hosts_of_the_containers() {
 }
 
 #[test]
+fn a_container_marks_those_of_its_stack_that_name_another() {
+    let mut old = picture();
+    let mut tx = Transaction::new(Timestamp(2));
+    let row = container(&old, 2).clone();
+    let mut intent = row.intent.clone();
+    intent.launch.volumes_from = vec!["s1".into()];
+    tx.set_intent(&row, intent);
+    apply(&mut old, &tx).unwrap();
+    let mut new = old.clone();
+    let mut tx = Transaction::new(Timestamp(3));
+    tx.ask_removal(container(&old, 1));
+    apply(&mut new, &tx).unwrap();
+    let mut dirty = Dirty::default();
+    mark(&old, &new, &[Change { revision: new.revision, kind: Kind::Container, id: 1 }], &mut dirty);
+    assert_eq!(dirty.0.into_keys().map(contract_values::Id::raw).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn what_is_gone_for_good_marks_nothing() {
     let mut old = picture();
     let mut tx = Transaction::new(Timestamp(2));

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use contract_protocol::{FromHost, Rank, ToHost};
 use control_dispatch::DispatchOptions;
-use control_model::AgentLink;
+use control_model::{AgentLink, Transaction};
+use control_store::StoreOptions;
 use tokio::time::Instant;
 
-use crate::world::{World, report, seen};
+use crate::world::{World, insert_container, report, seen};
 
 #[tokio::test(start_paused = true)]
 async fn the_complete_set_comes_once_and_then_steps() {
@@ -156,4 +157,35 @@ async fn a_slow_agent_skips_the_steps_between() {
     assert_eq!(assignment.containers.len(), 30);
     agent.say(FromHost::Heartbeat { number: 1, metrics: None }).await;
     assert_eq!(agent.hear().await, ToHost::HeartbeatSeen { number: 1 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_was_cut_off_misses_nothing() {
+    let options = StoreOptions { watch_capacity: 1, group: 1, ..Default::default() };
+    let world = World::with_both(DispatchOptions::default(), options).await;
+    let hosts = [world.add_host(1).await, world.add_host(2).await];
+    let mut agents = Vec::new();
+    for host in hosts {
+        agents.push(world.connect(host, "run").await);
+    }
+    // All wait for the store at once, so it publishes faster than the feed is read.
+    let mut watch = world.store.watch();
+    let mut changes = tokio::task::JoinSet::new();
+    for number in 1..=100 {
+        let (store, now) = (world.store.clone(), world.now());
+        changes.spawn(async move {
+            let mut tx = Transaction::new(now);
+            let host = hosts[usize::try_from(number % 2).unwrap()];
+            insert_container(&mut tx, number, host, 0);
+            store.commit(tx).await.unwrap();
+        });
+    }
+    while changes.join_next().await.is_some() {}
+    assert!(watch.next().await.is_err(), "the test makes a watch fall behind");
+    for (agent, position, assignment) in &mut agents {
+        while assignment.containers.len() < 50 {
+            agent.step(position, assignment).await;
+        }
+        assert_eq!(*assignment, control_plan::assignment(&world.store.snapshot(), agent.host));
+    }
 }

@@ -154,7 +154,9 @@ async fn a_second_agent_with_a_living_ones_identity_is_refused() {
 async fn a_second_agent_takes_the_place_of_one_that_does_not_answer() {
     let world = World::new().await;
     let host = world.add_host(1).await;
-    let (first, ..) = world.connect(host, "first").await;
+    let (mut first, ..) = world.connect(host, "first").await;
+    // What was on its way when it died is no answer.
+    first.say(FromHost::Heartbeat { number: 1, metrics: None }).await;
     let before = Instant::now();
     let (mut second, ..) = world.connect(host, "second").await;
     assert_eq!(before.elapsed().as_secs(), 5, "the old link had its time to answer");

@@ -148,3 +148,24 @@ async fn a_host_that_is_not_there_or_takes_no_more_is_an_error() {
     holds.abort();
     assert_eq!(error.to_string(), "host-1 could not take another stream in time");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_also_to_be_had_as_bytes() {
+    let world = World::new().await;
+    let host = world.add_host(1).await;
+    let (agent, ..) = world.connect(host, "run").await;
+    let mut stream = world.dispatch.open_io(host, &logs()).await.unwrap();
+    let (request, mut reader, mut writer) = taken(&agent).await;
+    assert_eq!(request, logs());
+    assert_eq!(world.dispatch.status().links[0].streams, 1);
+    FrameWriter::new(&mut stream).write_stream_frame(&StreamFrame::InputEnd).await.unwrap();
+    assert_eq!(reader.read_stream_frame().await.unwrap(), Some(StreamFrame::InputEnd));
+    writer.write_stream_frame(&StreamFrame::Output(b"x".to_vec())).await.unwrap();
+    let heard = FrameReader::new(&mut stream).read_stream_frame().await.unwrap();
+    assert_eq!(heard, Some(StreamFrame::Output(b"x".to_vec())));
+    drop(agent);
+    let ended = timeout(LIMIT, FrameReader::new(&mut stream).read_stream_frame()).await.unwrap();
+    assert!(matches!(ended, Ok(None) | Err(_)), "{ended:?}");
+    drop(stream);
+    assert!(world.dispatch.status().links.iter().all(|link| link.streams == 0));
+}

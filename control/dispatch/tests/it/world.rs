@@ -58,9 +58,13 @@ impl World {
     }
 
     pub async fn with_options(options: DispatchOptions) -> Self {
+        Self::with_both(options, StoreOptions::default()).await
+    }
+
+    pub async fn with_both(options: DispatchOptions, of_store: StoreOptions) -> Self {
         let database = MemoryDatabase::new();
         let clock = Arc::new(TestClock(Instant::now()));
-        let (store, dispatch) = boot(&database, &clock, options).await;
+        let (store, dispatch) = boot(&database, &clock, options, of_store).await;
         let world = Self { database, store, clock, dispatch };
         world
             .change(|tx, _| {
@@ -75,7 +79,8 @@ impl World {
     pub async fn restart(self) -> Self {
         self.dispatch.shutdown().await;
         self.store.close().await;
-        let (store, dispatch) = boot(&self.database, &self.clock, DispatchOptions::default()).await;
+        let (store, dispatch) =
+            boot(&self.database, &self.clock, DispatchOptions::default(), StoreOptions::default()).await;
         Self { store, dispatch, ..self }
     }
 
@@ -107,25 +112,8 @@ impl World {
 
     /// Adds a container that is placed on a host, with so many bytes of ballast.
     pub async fn add_container(&self, number: i64, host: HostId, ballast: usize) -> ContainerId {
-        let id = ContainerId::new(number);
-        self.change(|tx, _| {
-            let launch = LaunchSpec {
-                image: Some("nginx:1".parse().unwrap()),
-                environment: [("BALLAST".to_owned(), "x".repeat(ballast))].into(),
-                ..Default::default()
-            };
-            let intent = ContainerIntent {
-                project: Some(ProjectId::new(1)),
-                name: format!("c{number}"),
-                launch,
-                ..Default::default()
-            };
-            let decision =
-                ContainerDecision { host: Some(host), incarnation: Incarnation(1), ..Default::default() };
-            tx.insert_decided::<Container>(id, format!("container-{number}"), intent, decision);
-        })
-        .await;
-        id
+        self.change(|tx, _| insert_container(tx, number, host, ballast)).await;
+        ContainerId::new(number)
     }
 
     pub fn host(&self, host: HostId) -> Arc<Row<Host>> {
@@ -209,12 +197,29 @@ impl World {
     }
 }
 
+pub fn insert_container(tx: &mut Transaction, number: i64, host: HostId, ballast: usize) {
+    let launch = LaunchSpec {
+        image: Some("nginx:1".parse().unwrap()),
+        environment: [("BALLAST".to_owned(), "x".repeat(ballast))].into(),
+        ..Default::default()
+    };
+    let intent = ContainerIntent {
+        project: Some(ProjectId::new(1)),
+        name: format!("c{number}"),
+        launch,
+        ..Default::default()
+    };
+    let decision = ContainerDecision { host: Some(host), incarnation: Incarnation(1), ..Default::default() };
+    tx.insert_decided::<Container>(ContainerId::new(number), format!("container-{number}"), intent, decision);
+}
+
 async fn boot(
     database: &MemoryDatabase,
     clock: &Arc<TestClock>,
     options: DispatchOptions,
+    of_store: StoreOptions,
 ) -> (Store, Dispatch) {
-    let store = Store::open_memory(database, StoreOptions::default()).await.unwrap();
+    let store = Store::open_memory(database, of_store).await.unwrap();
     let random = Arc::new(Counting(AtomicU64::new(0)));
     let dispatch = Dispatch::start(store.clone(), clock.clone(), random, options).await.unwrap();
     (store, dispatch)
