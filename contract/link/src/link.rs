@@ -157,6 +157,9 @@ impl AsyncWrite for LinkStream {
 }
 
 /// Moves the bytes of a link. Nothing happens on the link unless [`Self::run`] is polled.
+///
+/// Whoever has last words to say writes them, drops its handles and then polls `run` to its end: a driver that is
+/// dropped earlier takes what was not sent with it.
 #[derive(Debug)]
 pub struct LinkDriver<T> {
     connection: yamux::Connection<Compat<HeardIo<T>>>,

@@ -1,0 +1,283 @@
+//! From what was touched to the steps to begin.
+
+use contract_protocol::{Assignment, ContainerAssignment, MountKind, NetworkAttachment, PullPolicy};
+use contract_values::{ContainerId, Timestamp};
+
+use super::{Activity, Core, Plan};
+use crate::decide::{Next, Situation, Support, decide};
+use crate::journal::Record;
+use crate::step::{Object, Raise, Step, Work};
+use crate::world::{Owner, Seen, labels_for, owner_labels};
+
+impl Core {
+    /// Decides about all that was touched or whose time has come, and reports what changed.
+    pub(crate) fn plan(&mut self, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        self.plan_looks(now, &mut plan);
+        let may_act = self.engine_up && self.synced && self.desired.is_some();
+        if may_act {
+            let due: Vec<_> = self.wakes.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
+            for id in due {
+                self.wakes.remove(&id);
+                self.dirty.insert(id);
+            }
+            if std::mem::take(&mut self.dirty_objects) {
+                self.plan_objects(now, &mut plan);
+            }
+        }
+        for id in std::mem::take(&mut self.dirty) {
+            if may_act {
+                self.plan_container(id, now, &mut plan);
+            }
+            self.report(id, now);
+        }
+        for docker_id in std::mem::take(&mut self.dirty_natives) {
+            if may_act {
+                self.plan_native(&docker_id, &mut plan);
+            }
+            self.report_native(&docker_id, now);
+        }
+        if std::mem::take(&mut self.native_list_ready) {
+            self.report_native_list();
+        }
+        self.counters.steps += plan.steps.len() as u64;
+        let times = if may_act { self.wakes.values().min().copied() } else { None };
+        let attempts = self.attempts.values().filter_map(|attempts| attempts.retry_at).min();
+        plan.wake_at = [times, attempts].into_iter().flatten().min();
+        plan
+    }
+
+    fn plan_looks(&mut self, now: Timestamp, plan: &mut Plan) {
+        if !self.engine_up {
+            return;
+        }
+        let held = self.attempts.get(&Object::List).and_then(|attempts| attempts.retry_at);
+        if self.list_wanted && !self.busy.contains(&Object::List) && held.is_none_or(|at| at <= now) {
+            self.list_wanted = false;
+            self.list_mark = self.world.mark();
+            self.begin(Object::List, Work::List, plan);
+        }
+        for docker_id in std::mem::take(&mut self.to_look) {
+            self.begin(Object::Look(docker_id.clone()), Work::Look { docker_id }, plan);
+        }
+    }
+
+    pub(super) fn begin(&mut self, object: Object, work: Work, plan: &mut Plan) {
+        self.busy.insert(object.clone());
+        plan.steps.push(Step { object, work });
+    }
+
+    /// Networks and volumes.
+    fn plan_objects(&mut self, now: Timestamp, plan: &mut Plan) {
+        let Some(desired) = self.desired.take() else { return };
+        let host_uuid = self.world.host_uuid().to_owned();
+        let mut steps = Vec::new();
+        let is_free = |core: &mut Self, object: &Object| {
+            let held = core.attempts.get(object).and_then(|attempts| attempts.retry_at);
+            if held.is_some_and(|at| at > now) {
+                // Its time comes through `wake_at`, and then everything here is looked at again.
+                core.dirty_objects = true;
+                return false;
+            }
+            !core.busy.contains(object)
+        };
+        for (name, spec) in &desired.networks {
+            let object = Object::Network(name.clone());
+            if !self.world.networks.contains_key(name) && is_free(self, &object) {
+                let labels = owner_labels(&host_uuid);
+                steps.push((object, Work::MakeNetwork { name: name.clone(), spec: spec.clone(), labels }));
+            }
+        }
+        for (name, spec) in &desired.volumes {
+            let object = Object::Volume(name.clone());
+            if !self.volumes_ready.contains(name) && is_free(self, &object) {
+                let labels = owner_labels(&host_uuid);
+                steps.push((object, Work::MakeVolume { name: name.clone(), spec: spec.clone(), labels }));
+            }
+        }
+        let surplus: Vec<String> = self
+            .world
+            .networks
+            .iter()
+            .filter(|(name, is_ours)| **is_ours && !desired.networks.contains_key(*name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in surplus {
+            let in_use = self.world.all().any(|seen| seen.view.network_mode == name);
+            let object = Object::Network(name.clone());
+            if !in_use && is_free(self, &object) {
+                steps.push((object, Work::DropNetwork { name }));
+            }
+        }
+        self.desired = Some(desired);
+        for (object, work) in steps {
+            self.begin(object, work, plan);
+        }
+    }
+
+    fn plan_container(&mut self, id: ContainerId, now: Timestamp, plan: &mut Plan) {
+        let object = Object::Container(id);
+        if self.busy.contains(&object) {
+            if self.is_obsolete(id) {
+                plan.call_back.push(object);
+            }
+            return;
+        }
+        let Some(desired) = self.desired.take() else { return };
+        self.waiting.remove(&id);
+        self.wakes.remove(&id);
+        let want = desired.containers.get(&id);
+        if want.is_none() && self.world.of(id).next().is_none() {
+            if self.tracked.get(&id).is_some_and(|tracked| tracked.last.is_empty()) {
+                self.tracked.remove(&id);
+            }
+            self.desired = Some(desired);
+            return;
+        }
+        self.tracked.entry(id).or_default();
+        // Notes change what is remembered and then the decision is made again; each is made once.
+        let next = loop {
+            let tracked = &self.tracked[&id];
+            let situation = Situation {
+                want,
+                runs: self.world.of(id).collect(),
+                memory: &tracked.memory,
+                support: want.map_or(Support::Ready, |want| self.world_supports(&desired, want)),
+                now,
+            };
+            match decide(&situation) {
+                Next::Demand(demand) => {
+                    let tracked = self.tracked.entry(id).or_default();
+                    tracked.memory.demand = Some(demand);
+                    tracked.memory.forgive();
+                    self.records.push(Record::Demand { id, demand });
+                }
+                Next::DemandMet(demand) => {
+                    let tracked = self.tracked.entry(id).or_default();
+                    tracked.memory.restarts_done = demand.asked;
+                    tracked.memory.demand = None;
+                }
+                next => break next,
+            }
+        };
+        let tracked = self.tracked.entry(id).or_default();
+        let (activity, work) = match next {
+            Next::Nothing | Next::Demand(_) | Next::DemandMet(_) => (Activity::None, None),
+            Next::Wait(at) => {
+                self.wakes.insert(id, at);
+                (Activity::None, None)
+            }
+            Next::WaitFor(what) => {
+                tracked.progress =
+                    Some(contract_protocol::Progress { text: format!("waiting for {what}"), percent: None });
+                self.waiting.insert(id);
+                (Activity::None, None)
+            }
+            Next::Fetch => {
+                let spec = &want.expect("only what is wanted is fetched for").spec;
+                let always = spec.pull == PullPolicy::Always;
+                let work = Work::Fetch { image: spec.image.clone(), platform: spec.platform.clone(), always };
+                (Activity::Fetching, Some(work))
+            }
+            Next::Raise { docker_id } => {
+                let want = want.expect("only what is wanted is raised");
+                let activity = if docker_id.is_some() { Activity::Starting } else { Activity::Preparing };
+                (activity, Some(self.raise(id, want, docker_id, true)))
+            }
+            Next::Make => {
+                let want = want.expect("only what is wanted is made");
+                (Activity::Preparing, Some(self.raise(id, want, None, false)))
+            }
+            Next::Halt { docker_id, timeout } => {
+                (Activity::Stopping, Some(Work::Halt { docker_id, timeout }))
+            }
+            Next::Retire { docker_id, timeout, running } => {
+                (Activity::Stopping, Some(Work::Retire { docker_id, timeout, running }))
+            }
+        };
+        let incarnation = want.map(|want| want.incarnation);
+        self.desired = Some(desired);
+        if let Some(work) = work {
+            let tracked = self.tracked.entry(id).or_default();
+            tracked.activity = activity;
+            tracked.preparing = incarnation;
+            tracked.progress = None;
+            self.begin(object, work, plan);
+        }
+    }
+
+    /// Whether the present step prepares a run that is no longer wanted.
+    fn is_obsolete(&self, id: ContainerId) -> bool {
+        let want = self.desired.as_ref().and_then(|desired| desired.containers.get(&id));
+        self.tracked.get(&id).is_some_and(|tracked| match tracked.activity {
+            Activity::Fetching | Activity::Preparing => {
+                tracked.preparing.is_some() && tracked.preparing != want.map(|want| want.incarnation)
+            }
+            Activity::None | Activity::Starting | Activity::Stopping => false,
+        })
+    }
+
+    fn raise(
+        &self,
+        id: ContainerId,
+        want: &ContainerAssignment,
+        docker_id: Option<String>,
+        start: bool,
+    ) -> Work {
+        let image_ready = self.tracked.get(&id).is_some_and(|tracked| tracked.memory.image_ready);
+        let engine_id = |other: ContainerId| self.best_run(other).map(|seen| seen.view.docker_id.clone());
+        let network_container = match &want.spec.network {
+            NetworkAttachment::Container { id } => engine_id(*id),
+            NetworkAttachment::Bridge
+            | NetworkAttachment::Host
+            | NetworkAttachment::None
+            | NetworkAttachment::Named { .. } => None,
+        };
+        Work::Raise(Box::new(Raise {
+            labels: labels_for(self.world.host_uuid(), id, want.incarnation),
+            pull: want.spec.pull == PullPolicy::Always && !image_ready,
+            network_container,
+            volumes_from: want.spec.volumes_from.iter().filter_map(|&other| engine_id(other)).collect(),
+            want: want.clone(),
+            docker_id,
+            start,
+        }))
+    }
+
+    /// The run of a container that another one may lean on.
+    fn best_run(&self, id: ContainerId) -> Option<&Seen> {
+        self.world.of(id).max_by_key(|seen| {
+            let Owner::Ours { incarnation, .. } = seen.owner else { return (false, Default::default()) };
+            (seen.view.state.has_process(), incarnation)
+        })
+    }
+
+    fn world_supports(&self, desired: &Assignment, want: &ContainerAssignment) -> Support {
+        let missing = |what: String| Support::Missing(what);
+        match &want.spec.network {
+            NetworkAttachment::Named { network, .. } => {
+                if desired.networks.contains_key(network) && !self.world.networks.contains_key(network) {
+                    return missing(format!("the network {network}"));
+                }
+            }
+            NetworkAttachment::Container { id } => {
+                if !self.best_run(*id).is_some_and(|seen| seen.view.state.has_process()) {
+                    return missing(format!("the network of {id}"));
+                }
+            }
+            NetworkAttachment::Bridge | NetworkAttachment::Host | NetworkAttachment::None => {}
+        }
+        for mount in &want.spec.mounts {
+            let is_volume = mount.kind == MountKind::Volume && desired.volumes.contains_key(&mount.source);
+            if is_volume && !self.volumes_ready.contains(&mount.source) {
+                return missing(format!("the volume {}", mount.source));
+            }
+        }
+        for other in &want.spec.volumes_from {
+            if self.best_run(*other).is_none() {
+                return missing(format!("the volumes of {other}"));
+            }
+        }
+        Support::Ready
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole agent against an engine in memory and a scripted server.
+
+mod crash;
+mod reconcile;
+mod rig;
+mod server;
