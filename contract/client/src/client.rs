@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract_values::Secret;
-use reqwest::{Method, Url};
+use reqwest::{Method, Url, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -161,14 +161,6 @@ impl Client {
 
     pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
         Arc::clone(&self.shared.tls)
-    }
-
-    pub(crate) fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
-    }
-
-    pub(crate) fn user_agent(&self) -> &str {
-        &self.shared.options.user_agent
     }
 
     pub(crate) fn url(&self, at_root: bool, parts: &[&str]) -> Url {
@@ -458,26 +450,51 @@ impl Client {
         url: &Url,
         body: Option<&Value>,
     ) -> Result<reqwest::Response, ClientError> {
-        let mut request = self.shared.http.request(method.clone(), url.clone());
-        request = match self.credentials() {
-            Credentials::None => request,
-            Credentials::Keys { access, secret } => request.basic_auth(access, Some(secret.expose())),
-            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
-        };
+        let mut request = self.signed(self.shared.http.request(method.clone(), url.clone()));
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request
-            .header(reqwest::header::ACCEPT, "application/json")
-            .send()
-            .await
-            .map_err(|error| self.failure(error))?;
-        let status = response.status();
-        if status.is_success() {
+        let request = request.header(header::ACCEPT, "application/json");
+        let response = request.send().await.map_err(|error| self.failure(error))?;
+        if response.status().is_success() {
             return Ok(response);
         }
-        let bytes = response.bytes().await.unwrap_or_default();
-        Err(ApiError::read(status.as_u16(), &bytes, shown(method, url)).into())
+        Err(refusal(response, method, url).await)
+    }
+
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.shared.options.credentials {
+            Credentials::None => request,
+            Credentials::Keys { access, secret } => request.basic_auth(access, Some(secret.expose())),
+            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
+        }
+    }
+
+    /// Asks for a WebSocket; an answer that is none is an error.
+    pub(crate) async fn upgrade(
+        &self,
+        url: &Url,
+        with_keys: bool,
+        key: &str,
+        protocol: Option<&'static str>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let mut request = self.shared.http.get(url.clone());
+        if with_keys {
+            request = self.signed(request);
+        }
+        if let Some(protocol) = protocol {
+            request = request.header(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        let request = request
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, key);
+        let response = request.send().await.map_err(|error| self.failure(error))?;
+        if response.status() == reqwest::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+        Err(refusal(response, &Method::GET, url).await)
     }
 
     fn failure(&self, error: reqwest::Error) -> ClientError {
@@ -493,6 +510,12 @@ impl Client {
         }
         ClientError::Socket { what: "a request", source: innermost(error) }
     }
+}
+
+async fn refusal(response: reqwest::Response, method: &Method, url: &Url) -> ClientError {
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.unwrap_or_default();
+    ApiError::read(status, &bytes, shown(method, url)).into()
 }
 
 /// The library wraps the cause in sentences that say nothing; the cause itself is what helps.

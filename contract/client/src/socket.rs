@@ -2,26 +2,23 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
-use reqwest::Url;
-use tokio::io::{AsyncRead, AsyncWrite};
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Upgraded, Url};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use crate::client::{Client, Credentials};
-use crate::error::{ApiError, ClientError};
+use crate::client::Client;
+use crate::error::ClientError;
 use crate::tls::distrust;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// What the API's actions answer for a socket: where it is, and the ticket for it.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -32,7 +29,7 @@ pub(crate) struct Access {
 
 /// A WebSocket and what it is for.
 pub(crate) struct Socket {
-    inner: WebSocketStream<Box<dyn ByteStream>>,
+    inner: WebSocketStream<Upgraded>,
     what: &'static str,
     /// The sub-protocol that the server chose.
     pub protocol: Option<String>,
@@ -71,45 +68,23 @@ impl Socket {
         with_keys: bool,
         protocol: Option<&'static str>,
     ) -> Result<Self, ClientError> {
-        let path = url.path().to_owned();
-        let scheme = if client.address().is_tls() { "wss" } else { "ws" };
-        let target = url.as_str().replacen(url.scheme(), scheme, 1);
-        let failed = |source: WsError| ClientError::Socket { what, source: Box::new(source) };
-        let mut request = target.into_client_request().map_err(failed)?;
-        let headers = request.headers_mut();
-        if with_keys && let Some(value) = authorization(client.credentials()) {
-            headers.insert(header::AUTHORIZATION, value);
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Socket { what, source };
+        // The handshake is a request like any other, so that trust and errors are those of requests. A server that
+        // does not know the sub-protocol leaves it out of its answer, which is its right.
+        let key = generate_key();
+        let response = tokio::time::timeout(CONNECT_LIMIT, client.upgrade(&url, with_keys, &key, protocol))
+            .await
+            .map_err(|_| ClientError::TimedOut {
+                url: client.address().to_string(),
+                seconds: CONNECT_LIMIT.as_secs(),
+            })??;
+        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        if header(header::SEC_WEBSOCKET_ACCEPT) != Some(derive_accept_key(key.as_bytes()).as_str()) {
+            return Err(failed("the server does not speak WebSocket there".into()));
         }
-        if let Some(protocol) = protocol {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
-        }
-        if let Ok(value) = HeaderValue::from_str(client.user_agent()) {
-            headers.insert(header::USER_AGENT, value);
-        }
-        let handshake = async {
-            let io: Box<dyn ByteStream> = if client.address().is_tls() {
-                Box::new(connect_tls(client).await?)
-            } else {
-                Box::new(connect_tcp(client).await?)
-            };
-            match tokio_tungstenite::client_async(request, io).await {
-                Ok(opened) => Ok(opened),
-                Err(WsError::Http(response)) => {
-                    let body = response.body().clone().unwrap_or_default();
-                    let status = response.status().as_u16();
-                    Err(ApiError::read(status, &body, format!("GET {path}")).into())
-                }
-                Err(error) => Err(failed(error)),
-            }
-        };
-        let (inner, response) = tokio::time::timeout(CONNECT_LIMIT, handshake).await.map_err(|_| {
-            ClientError::TimedOut { url: client.address().to_string(), seconds: CONNECT_LIMIT.as_secs() }
-        })??;
-        let protocol = response
-            .headers()
-            .get(header::SEC_WEBSOCKET_PROTOCOL)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        let protocol = header(header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned);
+        let io = response.upgrade().await.map_err(|error| failed(Box::new(error)))?;
+        let inner = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
         Ok(Self { inner, what, protocol })
     }
 
@@ -145,20 +120,6 @@ impl Socket {
     fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
         ClientError::Socket { what: self.what, source: source.into() }
     }
-}
-
-fn authorization(credentials: &Credentials) -> Option<HeaderValue> {
-    let text = match credentials {
-        Credentials::None => return None,
-        Credentials::Keys { access, secret } => {
-            let pair = format!("{access}:{}", secret.expose());
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-        }
-        Credentials::Bearer(token) => format!("Bearer {}", token.expose()),
-    };
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 async fn connect_tcp(client: &Client) -> Result<TcpStream, ClientError> {

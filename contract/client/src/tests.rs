@@ -1,1 +1,148 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::{Backoff, ConfigFile, LogLine, LogSource, Origin, Pin, ServerAddress, Settings};
+use contract_values::Secret;
+
+#[test]
+fn addresses_are_read_as_people_write_them() {
+    let cases = [
+        ("http://h:8080", "http://h:8080", None),
+        ("http://h:8080/", "http://h:8080", None),
+        ("h:8080", "http://h:8080", None),
+        ("https://h/v1", "https://h", None),
+        ("https://h/v2-beta/projects/1a5/schemas", "https://h", Some("1a5")),
+        ("https://h/v2-beta/projects/1a5", "https://h", Some("1a5")),
+        ("https://h/rancher/v2-beta", "https://h/rancher", None),
+        ("http://[::1]:8080/v2-beta", "http://[::1]:8080", None),
+    ];
+    for (given, shown, project) in cases {
+        let address = ServerAddress::parse(given).unwrap();
+        assert_eq!((address.to_string().as_str(), address.project()), (shown, project), "{given}");
+    }
+    for wrong in ["", "ftp://h", "http://", "http://user:secret@h"] {
+        let error = ServerAddress::parse(wrong).unwrap_err();
+        assert!(error.to_string().contains("no address of a server"), "{error}");
+    }
+}
+
+#[test]
+fn links_are_followed_on_the_server_that_was_named() {
+    let address = ServerAddress::parse("https://real:8443").unwrap();
+    let url = address.rebase("http://evil/v2-beta/stacks/1st1/?action=upgrade").unwrap();
+    assert_eq!(url.as_str(), "https://real:8443/v2-beta/stacks/1st1/?action=upgrade");
+}
+
+#[test]
+fn ids_cannot_leave_their_place_in_a_url() {
+    let address = ServerAddress::parse("http://h").unwrap();
+    assert_eq!(address.url(&["v2-beta", "stacks", "../x?y"]).as_str(), "http://h/v2-beta/stacks/..%2Fx%3Fy");
+}
+
+#[test]
+fn pins_are_read_with_and_without_colons() {
+    let pin = Pin::of(b"certificate");
+    assert_eq!(pin.to_string().parse::<Pin>().unwrap(), pin);
+    let hex = pin.to_string().trim_start_matches("sha256:").to_uppercase();
+    let colons: Vec<String> =
+        hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+    assert_eq!(format!("sha256:{}", colons.join(":")).parse::<Pin>().unwrap(), pin);
+    for wrong in ["", "sha256:", "sha1:00", "sha256:zz", &hex] {
+        assert!(wrong.parse::<Pin>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn delays_grow_and_stay_within_their_bound() {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    for full in [100, 200, 400, 800, 1000, 1000] {
+        let mut least = backoff.clone();
+        assert_eq!(least.next(0), Duration::from_millis(full / 2));
+        assert_eq!(backoff.next(999), Duration::from_millis(full));
+    }
+    backoff.reset();
+    assert_eq!(backoff.next(999), Duration::from_millis(100));
+}
+
+#[test]
+fn log_frames_say_where_a_line_was_written() {
+    let line = |source, text: &str| Some(LogLine { source, text: text.to_owned() });
+    let cases = [
+        ("01 hello\n", line(LogSource::Output, "hello")),
+        ("02 oh", line(LogSource::Error, "oh")),
+        ("00 tty\r\n", line(LogSource::Output, "tty")),
+        ("01 ", line(LogSource::Output, "")),
+        ("bare", line(LogSource::Output, "bare")),
+        ("", None),
+    ];
+    for (frame, expected) in cases {
+        assert_eq!(crate::logs::parse(frame), expected, "{frame:?}");
+    }
+}
+
+fn settings(variables: &[(&str, &str)], file: &ConfigFile) -> Settings {
+    let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
+    Settings::from_environment(|name| variables.get(name).map(|value| (*value).to_owned()), file)
+}
+
+fn signed_in() -> ConfigFile {
+    ConfigFile {
+        url: Some("http://file".into()),
+        access_key: Some("FILE".into()),
+        secret_key: Some(Secret::new("file-secret".into())),
+        environment: Some("1a5".into()),
+        ..ConfigFile::default()
+    }
+}
+
+#[test]
+fn variables_win_over_the_file_and_ours_over_the_old_ones() {
+    let found =
+        settings(&[("RANCHER_URL", "http://old"), ("LARIAT_URL", "http://new")], &ConfigFile::default());
+    let url = found.url.unwrap();
+    assert_eq!((url.value.as_str(), url.origin), ("http://new", Origin::Variable("LARIAT_URL")));
+    let found = settings(&[("RANCHER_ENVIRONMENT", "1a7")], &signed_in());
+    assert_eq!(found.environment.unwrap().value, "1a7");
+    assert_eq!(found.access_key.unwrap().origin, Origin::File);
+}
+
+#[test]
+fn keys_of_one_server_are_never_given_to_another() {
+    let found = settings(&[("LARIAT_URL", "http://elsewhere")], &signed_in());
+    assert_eq!((found.access_key, found.secret_key, found.environment), (None, None, None));
+    let found = settings(&[("LARIAT_URL", "http://file/")], &signed_in());
+    assert_eq!(found.access_key.unwrap().value, "FILE");
+}
+
+#[test]
+fn half_a_key_from_the_environment_is_not_completed_from_the_file() {
+    let found = settings(&[("LARIAT_ACCESS_KEY", "ENV")], &signed_in());
+    assert_eq!(found.access_key.unwrap().value, "ENV");
+    assert_eq!(found.secret_key, None);
+}
+
+#[test]
+fn the_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/config.json");
+    assert_eq!(ConfigFile::load(&path).unwrap(), ConfigFile::default());
+    signed_in().save(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(ConfigFile::load(&path).unwrap(), signed_in());
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left there");
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let error = ConfigFile::load(&path).unwrap_err().to_string();
+    assert!(error.contains("can be read by others (mode 644)"), "{error}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    let error = ConfigFile::load(&path).unwrap_err().to_string();
+    assert!(error.contains("is no configuration of this program"), "{error}");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let shown = format!("{:?}", signed_in());
+    assert!(!shown.contains("file-secret"), "{shown}");
+}

@@ -311,20 +311,19 @@ impl ServerCertificate {
 
 /// Finds what rustls complained about below other errors, for a message that people understand.
 pub(crate) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let found = error.downcast_ref::<rustls::Error>().or_else(|| {
-            // `io::Error` does not give what it wraps as its source.
-            error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()
-        });
-        match found {
-            Some(rustls::Error::General(text)) => return Some(text.clone()),
-            Some(rustls::Error::InvalidCertificate(why)) => {
-                return Some(format!("its certificate is not trusted ({why:?})"));
+    if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        return match found {
+            rustls::Error::General(text) => Some(text.clone()),
+            rustls::Error::InvalidCertificate(why) => {
+                Some(format!("its certificate is not trusted ({why:?})"))
             }
-            _ => {}
-        }
-        next = error.source();
+            _ => None,
+        };
     }
-    None
+    // An `io::Error` does not give what it wraps as its source.
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => distrust(wrapped),
+        None => distrust(error.source()?),
+    }
 }
