@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use control_http::Peer;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper::service::Service as _;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};

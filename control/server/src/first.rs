@@ -26,7 +26,11 @@ pub fn show(first: &FirstCredentials, file: Option<&Path>, url: &str) {
                 return;
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not write `{}`", path.display());
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "could not write `{}`",
+                    path.display()
+                );
             }
         }
     }

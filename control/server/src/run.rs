@@ -22,9 +22,9 @@ use tokio_util::task::TaskTracker;
 use crate::adapters::Links;
 use crate::config::ServerConfig;
 use crate::door::Door;
+use crate::first;
 use crate::seams::{SystemClock, SystemRandom};
 use crate::tls::{self, TlsError};
-use crate::first;
 
 /// How long everything may take to end.
 const FAREWELL: Duration = Duration::from_secs(15);
@@ -95,11 +95,13 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
         listeners.push((listener, bound));
     }
     let scheme = if certificate.is_some() { "https" } else { "http" };
-    let urls: Vec<String> = listeners.iter().map(|(_, bound)| format!("{scheme}://{}", reachable(*bound))).collect();
+    let urls: Vec<String> =
+        listeners.iter().map(|(_, bound)| format!("{scheme}://{}", reachable(*bound))).collect();
 
-    let database = config.database.clone().unwrap_or_else(|| {
-        format!("sqlite:{}", config.data_folder.join("lariat.db").display())
-    });
+    let database = config
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite:{}", config.data_folder.join("lariat.db").display()));
     let store = Store::open(&database, StoreOptions::default()).await.map_err(ServerError::Open)?;
     let random: control_http::Random = Arc::new(|bytes: &mut [u8]| SystemRandom.fill(bytes));
     let clock: control_http::Clock = Arc::new(|| SystemClock.now());
@@ -115,12 +117,8 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     let dispatch = Dispatch::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), options)
         .await
         .map_err(ServerError::Links)?;
-    let controllers = Controllers::start(
-        store.clone(),
-        Arc::new(SystemClock),
-        Arc::new(SystemRandom),
-        Settings::default(),
-    );
+    let controllers =
+        Controllers::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), Settings::default());
     let (closing, closed) = watch::channel(false);
     let links = Arc::new(Links::new(dispatch.clone(), tasks.clone(), stop.clone()));
     let router = router(App {
@@ -201,7 +199,11 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-fn tell(config: &ServerConfig, urls: &[String], certificate: Option<&tls::Certificate>) -> Result<(), ServerError> {
+fn tell(
+    config: &ServerConfig,
+    urls: &[String],
+    certificate: Option<&tls::Certificate>,
+) -> Result<(), ServerError> {
     for url in urls {
         tracing::info!(server.url = %url, version = %config.version, "the server answers at {url}");
     }
