@@ -75,8 +75,11 @@ impl Dispatch {
         let _ends_with_this = stop.clone().drop_guard();
         // A task of its own, so that a link also ends in order when its caller does not wait for it.
         let life = self.shared.tasks.spawn(link::run(self.shared.clone(), host, remote, io, stop));
-        if let Err(error) = life.await {
-            tracing::error!(host.id = %host, error = &error as &dyn std::error::Error, "the link of {host} failed");
+        if let Err(error) = life.await
+            && error.is_panic()
+        {
+            // A fault of ours belongs to whoever called, as if there were no task between.
+            std::panic::resume_unwind(error.into_panic());
         }
     }
 

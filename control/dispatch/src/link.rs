@@ -72,16 +72,20 @@ pub(crate) async fn run<T>(
     let options = LinkOptions { silence: shared.options.silence() };
     let (handle, driver) = Link::with_options(io, Side::Server, options);
     let mut driver = pin!(driver.run());
+    let mut driven = true;
     let end = {
         let life = live(&shared, host, remote, handle);
         tokio::select! {
             biased;
             end = life => end,
-            end = &mut driver => match end {
-                Ok(()) => End::ByAgent,
-                Err(LinkError::Silent { .. }) => End::Silent,
-                Err(error) => End::Failed(error),
-            },
+            end = &mut driver => {
+                driven = false;
+                match end {
+                    Ok(()) => End::ByAgent,
+                    Err(LinkError::Silent { .. }) => End::Silent,
+                    Err(error) => End::Failed(error),
+                }
+            }
             () = stop.cancelled() => End::Stopped,
         }
     };
@@ -94,8 +98,10 @@ pub(crate) async fn run<T>(
             host.id = %host, peer = %remote, error = &end as &dyn std::error::Error, "{host} disconnected: {end}"
         ),
     }
-    // All handles are gone by now, so the driver sends what is left and closes.
-    let _ = timeout(FAREWELL, driver).await;
+    if driven {
+        // All handles are gone by now, so the driver sends what is left and closes.
+        let _ = timeout(FAREWELL, driver).await;
+    }
 }
 
 async fn live(shared: &Arc<Shared>, host: HostId, remote: SocketAddr, handle: LinkHandle) -> End {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod assignments;
+mod chaos;
 mod links;
 mod many;
 mod reports;

@@ -16,7 +16,7 @@ use control_model::{
     AgentLink, Clock, Container, ContainerDecision, ContainerIntent, Host, HostIntent, HostObservation,
     LaunchSpec, Origin, Project, ProjectIntent, Random, Row, Transaction,
 };
-use control_store::{MemoryDatabase, Store, StoreOptions};
+use control_store::{CommitError, MemoryDatabase, Store, StoreOptions};
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf, duplex};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout};
@@ -95,6 +95,17 @@ impl World {
         self.store.commit(tx).await.unwrap();
     }
 
+    /// Commits although the database fails at times. The writes are such that a second time is refused at worst.
+    pub async fn commit_surely(&self, tx: Transaction) {
+        loop {
+            match self.store.commit(tx.clone()).await {
+                Ok(_) | Err(CommitError::Refused(_)) => return,
+                Err(CommitError::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(error @ CommitError::Fenced) => panic!("{error}"),
+            }
+        }
+    }
+
     pub async fn add_host(&self, number: i64) -> HostId {
         let host = HostId::new(number);
         self.change(|tx, _| {
@@ -159,7 +170,13 @@ impl World {
         let (ours, theirs) = duplex(64 * 1024);
         let dispatch = self.dispatch.clone();
         let remote = SocketAddr::from(([10, 0, 0, u8::try_from(host.raw() % 250).unwrap()], 4000));
-        let served = tokio::spawn(async move { dispatch.serve(host, remote, theirs).await });
+        let served = tokio::spawn(async move {
+            let serving = std::panic::AssertUnwindSafe(dispatch.serve(host, remote, theirs));
+            if futures_util::FutureExt::catch_unwind(serving).await.is_err() {
+                // Nobody may wait for this task, and a fault must not pass unseen.
+                std::process::abort();
+            }
+        });
         let (handle, driver) = Link::new(ours, Side::Agent);
         let driver = tokio::spawn(async move {
             let _ = driver.run().await;
