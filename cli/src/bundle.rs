@@ -4,11 +4,10 @@
 //! has changed. The server cannot read the user's disk. So a single file that needs nothing besides its variables is sent
 //! as it is, with comments; whatever names other files or folders is sent in one piece that means the same.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use contract_api::launch::StackPlan;
+use contract_api::launch::{PullPolicy, StackPlan};
 use contract_compose::{ComposeErrors, ComposeInput, FileSource, FileSourceError, SourceFile};
 
 use crate::error::{CliError, FAILED};
@@ -55,6 +54,7 @@ pub struct Bundle {
 /// Fails if a file cannot be read, or with every mistake in them.
 pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
     let (folder, files) = find_files(io, &choice.files)?;
+    let place = Place::of(io, &folder);
     let mut rancher_files = Vec::new();
     if choice.rancher_files.is_empty() {
         // The old tools take the second file along when it lies beside the first.
@@ -75,14 +75,14 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
         } else {
             contract_compose::read_dotenv(&file, &variables)
         };
-        variables.extend(pairs.map_err(|errors| mistakes(&errors))?);
+        variables.extend(pairs.map_err(|errors| mistakes(&errors, &place))?);
     }
     let mut env_files = Vec::new();
     if choice.env_files.is_empty() && folder.join(".env").is_file() {
         env_files.push(read_file(&folder, &folder.join(".env"))?);
     }
 
-    let disk = Disk { folder: folder.clone(), failed: RefCell::default() };
+    let disk = Disk { folder: folder.clone() };
     let input = |stack: &str| ComposeInput {
         files: files.clone(),
         rancher_files: rancher_files.clone(),
@@ -96,18 +96,21 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
     };
     let of_folder = folder.file_name().and_then(|name| name.to_str()).map(as_stack_name).unwrap_or_default();
     let mut stack = choice.stack.clone().unwrap_or(of_folder);
-    let mut plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors))?;
+    let mut plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors, &place))?;
     if choice.stack.is_none()
         && let Some(name) = plan.name.clone()
     {
         stack = as_stack_name(&name);
-        plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors))?;
+        plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors, &place))?;
+    }
+    for notice in &mut plan.notices {
+        notice.file = place.shown(&notice.file);
     }
     if stack.is_empty() {
         return Err(CliError::usage("the stack has no name").hint("give one with -s NAME"));
     }
 
-    let used = used_variables(files.iter().chain(&rancher_files), &variables, &env_files)?;
+    let used = used_variables(files.iter().chain(&rancher_files), &variables, &env_files, &place)?;
     if !choice.pull
         && let ([file], [] | [_]) = (files.as_slice(), rancher_files.as_slice())
     {
@@ -131,8 +134,22 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
             });
         }
     }
-    let _ = &mut plan;
-    Err(CliError::new("files that name other files cannot be sent yet"))
+    if choice.pull {
+        for service in plan.services.iter_mut().chain(&mut plan.containers) {
+            let own = std::iter::once(&mut service.launch_config);
+            for launch in own.chain(&mut service.secondary_launch_configs) {
+                launch.pull_policy = Some(PullPolicy::Always);
+            }
+        }
+    }
+    let rendered = contract_compose::render(&plan);
+    Ok(Bundle {
+        stack,
+        docker_compose: rendered.docker_compose,
+        rancher_compose: Some(rendered.rancher_compose).filter(|text| !text.trim().is_empty()),
+        environment: BTreeMap::new(),
+        plan,
+    })
 }
 
 fn without_notices(plan: StackPlan) -> StackPlan {
@@ -160,15 +177,11 @@ fn find_files(io: &Io, named: &[PathBuf]) -> Result<(PathBuf, Vec<SourceFile>), 
     let mut files = Vec::new();
     for path in &paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            std::io::Read::read_to_string(&mut std::io::stdin(), &mut text)
-                .map_err(|error| CliError::new(format!("could not read the standard input: {error}")))?;
-            files.push(SourceFile::new("<stdin>", text));
+            files.push(SourceFile::new("<stdin>", io.read_all()?));
         } else {
-            let mut file = read_file(&folder, &io.folder.join(path))?;
-            // Mistakes are shown under the name that the user gave.
-            file.name = path.display().to_string();
-            files.push(file);
+            let full = io.folder.join(path);
+            let full = std::fs::canonicalize(&full).unwrap_or(full);
+            files.push(read_file(&folder, &full)?);
         }
     }
     Ok((folder, files))
@@ -203,10 +216,13 @@ fn used_variables<'a>(
     files: impl Iterator<Item = &'a SourceFile>,
     variables: &BTreeMap<String, String>,
     env_files: &[SourceFile],
+    place: &Place,
 ) -> Result<BTreeMap<String, String>, CliError> {
     let mut known = BTreeMap::new();
     for file in env_files {
-        known.extend(contract_compose::read_dotenv(file, variables).map_err(|errors| mistakes(&errors))?);
+        known.extend(
+            contract_compose::read_dotenv(file, variables).map_err(|errors| mistakes(&errors, place))?,
+        );
     }
     known.extend(variables.clone());
     let mut names = BTreeSet::new();
@@ -241,7 +257,6 @@ fn collect_names<'a>(text: &'a str, names: &mut BTreeSet<&'a str>) {
 /// The folder of the compose file and what lies below it.
 struct Disk {
     folder: PathBuf,
-    failed: RefCell<Option<String>>,
 }
 
 impl FileSource for Disk {
@@ -256,20 +271,38 @@ impl FileSource for Disk {
         match std::fs::read_to_string(&full) {
             Ok(text) => Ok(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(FileSourceError::Missing),
-            Err(error) => {
-                *self.failed.borrow_mut() = Some(full.display().to_string());
-                Err(FileSourceError::Unreadable(error.to_string()))
-            }
+            Err(error) => Err(FileSourceError::Unreadable(error.to_string())),
         }
     }
 }
 
+/// The folder of the compose file, as it is written in front of the names of files.
+#[derive(Clone, Debug, Default)]
+struct Place(String);
+
+impl Place {
+    fn of(io: &Io, folder: &Path) -> Self {
+        let own = std::fs::canonicalize(&io.folder).unwrap_or_else(|_| io.folder.clone());
+        match folder.strip_prefix(&own) {
+            Ok(below) if below.as_os_str().is_empty() => Self::default(),
+            Ok(below) => Self(format!("{}/", below.display())),
+            Err(_) => Self(format!("{}/", folder.display())),
+        }
+    }
+
+    /// The name of a file as somebody finds it from where the command runs.
+    fn shown(&self, file: &str) -> String {
+        if file.starts_with(['/', '<']) { file.to_owned() } else { format!("{}{file}", self.0) }
+    }
+}
+
 /// All mistakes of a reading, each with its place.
-fn mistakes(errors: &ComposeErrors) -> CliError {
+fn mistakes(errors: &ComposeErrors, place: &Place) -> CliError {
     let mut lines = Vec::new();
     for error in errors.errors() {
         let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
-        lines.push(format!("{}:{}:{}: {path}{}", error.file, error.line, error.column, error.message));
+        let file = place.shown(&error.file);
+        lines.push(format!("{file}:{}:{}: {path}{}", error.line, error.column, error.message));
         if !error.remedy.is_empty() {
             lines.push(format!("  hint: {}", error.remedy));
         }

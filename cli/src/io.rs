@@ -1,6 +1,6 @@
 //! Where a command reads and writes: the process's streams, or a test's.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::{BufRead, BufReader, Cursor, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use crate::error::CliError;
 pub struct Io {
     out: Arc<Mutex<Box<dyn Write + Send>>>,
     err: Arc<Mutex<Box<dyn Write + Send>>>,
+    input: Arc<Mutex<Box<dyn BufRead + Send>>>,
     /// Whether a person reads the output.
     pub out_is_terminal: bool,
     /// Whether a person reads the messages.
@@ -36,6 +37,7 @@ impl Io {
         Self {
             out: Arc::new(Mutex::new(Box::new(std::io::stdout()))),
             err: Arc::new(Mutex::new(Box::new(std::io::stderr()))),
+            input: Arc::new(Mutex::new(Box::new(BufReader::new(std::io::stdin())))),
             out_is_terminal: std::io::stdout().is_terminal(),
             err_is_terminal: std::io::stderr().is_terminal(),
             in_is_terminal: std::io::stdin().is_terminal(),
@@ -54,10 +56,11 @@ impl Io {
         }
     }
 
-    /// Those of a test: written to memory, with the given variables and a clock that stands still.
+    /// Those of a test: written to memory, with the given variables and input, and a clock that stands still.
     pub fn captured(
         variables: std::collections::BTreeMap<String, String>,
         folder: PathBuf,
+        input: &str,
         now_ms: i64,
     ) -> (Self, Captured, Captured) {
         let (out, err) = (Captured::default(), Captured::default());
@@ -65,6 +68,7 @@ impl Io {
         let io = Self {
             out: Arc::new(Mutex::new(Box::new(out.clone()))),
             err: Arc::new(Mutex::new(Box::new(err.clone()))),
+            input: Arc::new(Mutex::new(Box::new(Cursor::new(input.to_owned())))),
             out_is_terminal: false,
             err_is_terminal: false,
             in_is_terminal: false,
@@ -90,6 +94,28 @@ impl Io {
     /// Milliseconds since 1970.
     pub fn now_ms(&self) -> i64 {
         (self.now)()
+    }
+
+    /// Reads one line that a person or a pipe gives.
+    ///
+    /// # Errors
+    /// Fails when there is none.
+    pub fn read_line(&self) -> Result<String, CliError> {
+        let mut line = String::new();
+        if self.input.lock().expect("no holder of this lock panics").read_line(&mut line)? == 0 {
+            return Err(CliError::new("the standard input ended before the answer came"));
+        }
+        Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
+    /// Reads all of the input.
+    ///
+    /// # Errors
+    /// Fails if it is no text.
+    pub fn read_all(&self) -> Result<String, CliError> {
+        let mut text = String::new();
+        self.input.lock().expect("no holder of this lock panics").read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// Writes output: what the user asked for.

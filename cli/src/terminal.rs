@@ -46,15 +46,3 @@ pub fn without_echo() -> std::io::Result<Restored> {
     tcsetattr(stdin.as_fd(), OptionalActions::Flush, &quiet)?;
     Ok(Restored { before })
 }
-
-/// Reads one line that a person or a pipe gives.
-///
-/// # Errors
-/// Fails when there is none.
-pub fn read_line() -> std::io::Result<String> {
-    let mut line = String::new();
-    if std::io::stdin().read_line(&mut line)? == 0 {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
-}

@@ -110,7 +110,7 @@ impl Login {
             Some(user) => user.clone(),
             None if session.io.in_is_terminal => {
                 session.io.say_bytes(b"User name: ");
-                terminal::read_line()?
+                session.io.read_line()?
             }
             None => {
                 return Err(CliError::usage("nobody is there to be asked for a user name")
@@ -141,11 +141,11 @@ impl Login {
                 .hint("pipe it in with --password-stdin or --secret-key-stdin"));
         }
         if from_stdin {
-            return Ok(secret(terminal::read_line()?));
+            return Ok(secret(session.io.read_line()?));
         }
         session.io.say_bytes(question.as_bytes());
         let hidden = terminal::without_echo()?;
-        let line = terminal::read_line();
+        let line = session.io.read_line();
         drop(hidden);
         session.io.say("");
         Ok(secret(line?))

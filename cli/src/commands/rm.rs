@@ -9,7 +9,6 @@ use super::up::count;
 use crate::error::CliError;
 use crate::names::{Directory, Kind, Target};
 use crate::session::Session;
-use crate::terminal;
 
 const KINDS: &[Kind] = &[Kind::Stack, Kind::Service, Kind::Container, Kind::Volume];
 
@@ -135,7 +134,7 @@ fn describe_stack(directory: &Directory, stack: &Stack, volumes: bool) -> String
 /// Asks a person; anything but yes ends the command.
 pub(super) fn ask(session: &Session, question: &str) -> Result<(), CliError> {
     session.io.say_bytes(format!("{question} [y/N] ").as_bytes());
-    let answer = terminal::read_line().unwrap_or_default();
+    let answer = session.io.read_line().unwrap_or_default();
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         Ok(())
     } else {

@@ -58,7 +58,7 @@ impl Client {
                 Err(_) => {
                     let meta = last.as_ref().map(Object::meta);
                     return Err(WaitError::TimedOut {
-                        seconds: limit.as_secs(),
+                        seconds: limit.as_secs_f64().round() as u64,
                         state: meta.map_or_else(|| "unknown".to_owned(), |meta| meta.state.clone()),
                         message: meta.and_then(|meta| meta.transitioning_message.clone()),
                     });

@@ -120,7 +120,7 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     let controllers =
         Controllers::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), Settings::default());
     let (closing, closed) = watch::channel(false);
-    let links = Arc::new(Links::new(dispatch.clone(), tasks.clone(), stop.clone()));
+    let links = Arc::new(Links(dispatch.clone()));
     let router = router(App {
         store: store.clone(),
         clock,

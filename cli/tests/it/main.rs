@@ -1,0 +1,10 @@
+//! The commands against a small server that holds objects and speaks the documented wire.
+
+mod deploy;
+mod golden;
+mod help;
+mod lists;
+mod mistakes;
+mod streams;
+mod work;
+mod world;
