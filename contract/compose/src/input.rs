@@ -1,14 +1,21 @@
 //! What the caller hands in: texts, variables and a way to further files. Nothing here touches a disk.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-/// One file: its name as errors show it, and its text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One file: its name as errors show it, and its text, which may hold passwords and is never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SourceFile {
     /// The path relative to the folder of the project, with `/` between its parts.
     pub name: String,
     /// The text.
     pub text: String,
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.name, self.text.len())
+    }
 }
 
 impl SourceFile {

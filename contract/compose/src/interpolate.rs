@@ -1,7 +1,7 @@
 //! Variables in values: `$NAME`, `${NAME}`, `${NAME:-default}` and its kin, `$$` for a dollar sign.
 //!
-//! Keys are never touched. A variable that is not set is the empty text and is noted once. The values of variables
-//! are often secret, so no message repeats one.
+//! Keys are never touched. A variable that is not set is the empty text and is noted once. Values are often
+//! secret, and a password with a `$` in it is a common mistake, so no message repeats what stands around a variable.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,11 @@ impl<'a> Variables<'a> {
 /// Why a text cannot be interpolated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The piece that begins with `$` has no known form.
+    /// A `$` that no name follows.
+    Dollar,
+    /// A `${` that no `}` follows.
+    Open,
+    /// Braces around something that is no variable; with the name that it begins with.
     Form(String),
     /// A variable that must be set is not; with the message from the file.
     Required(String, String),
@@ -37,6 +41,8 @@ pub(crate) enum Fault {
     Depth,
 }
 
+const FORMS: &str = "write `$$` for a dollar sign, or `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, \
+                     `${NAME:+text}` for a variable";
 const DEEPEST: usize = 16;
 
 /// Replaces the variables of one text; `unset` hears of each one that has no value.
@@ -67,13 +73,13 @@ fn expand_at<'v>(
             out.push('$');
             rest = more;
         } else if let Some(inside) = after.strip_prefix('{') {
-            let end = closing_brace(inside).ok_or_else(|| Fault::Form(shorten(piece)))?;
+            let end = closing_brace(inside).ok_or(Fault::Open)?;
             out.push_str(&braced(&inside[..end], get, unset, depth)?);
             rest = &inside[end + 1..];
         } else {
             let end = name_length(after);
             if end == 0 {
-                return Err(Fault::Form(shorten(&piece.chars().take(12).collect::<String>())));
+                return Err(Fault::Dollar);
             }
             match get(&after[..end]) {
                 Some(value) => out.push_str(value),
@@ -94,7 +100,7 @@ fn braced<'v>(
     depth: usize,
 ) -> Result<String, Fault> {
     let (name, rest) = inside.split_at(name_length(inside));
-    let form = || Fault::Form(shorten(&format!("${{{inside}}}")));
+    let form = || Fault::Form(shorten(name));
     if name.is_empty() {
         return Err(form());
     }
@@ -222,14 +228,18 @@ fn note_unset(name: &str, at: At, path: Path<'_>, report: &mut Report) {
 
 pub(crate) fn report_fault(fault: &Fault, at: At, path: Path<'_>, report: &mut Report) {
     match fault {
-        Fault::Form(piece) => report.error(
-            at,
-            path,
-            format!("`{piece}` is not a variable"),
-            "write `$$` for a dollar sign, or `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `${NAME:+text}` for a variable",
-        ),
+        Fault::Dollar => report.error(at, path, "a `$` begins no variable", FORMS),
+        Fault::Open => report.error(at, path, "a `${` is opened and never closed", FORMS),
+        Fault::Form(name) => {
+            report.error(at, path, format!("`${{{name}…}}` is not a variable"), FORMS);
+        }
         Fault::Required(name, message) if message.is_empty() => {
-            report.error(at, path, format!("the variable `{name}` must be set"), format!("give `{name}` a value"));
+            report.error(
+                at,
+                path,
+                format!("the variable `{name}` must be set"),
+                format!("give `{name}` a value"),
+            );
         }
         Fault::Required(name, message) => report.error(
             at,

@@ -14,13 +14,19 @@ use serde_json::{Map, Value, json};
 
 use crate::service::platform::SIDEKICKS;
 
-/// The two files of a stack.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The two files of a stack; they may hold passwords and are never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Rendered {
     /// `docker-compose.yml`.
     pub docker_compose: String,
     /// `rancher-compose.yml`.
     pub rancher_compose: String,
+}
+
+impl std::fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rendered ({} and {} bytes)", self.docker_compose.len(), self.rancher_compose.len())
+    }
 }
 
 /// Labels that the platform writes on containers; they are no part of what a person asked for.

@@ -331,7 +331,7 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
     fn check_dependencies(&mut self) {
         let mut graph: Vec<Vec<usize>> = vec![Vec::new(); self.drafts.len()];
         let mut ends: Vec<usize> = Vec::new();
-        for service in 0..self.drafts.len() {
+        for (service, targets) in graph.iter_mut().enumerate() {
             let wanted = std::mem::take(&mut self.drafts[service].depends_on);
             let mut kept: Vec<(Dependency, At)> = Vec::new();
             for (dependency, at) in wanted {
@@ -343,7 +343,7 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
                             self.error(service, "depends_on", at, message, "remove it".to_owned());
                             continue;
                         }
-                        graph[service].push(target);
+                        targets.push(target);
                         match dependency.condition {
                             DependencyCondition::Started => {}
                             DependencyCondition::CompletedSuccessfully => ends.push(target),
@@ -381,11 +381,13 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
                 .extend(targets.iter().map(|target| self.unit_of(*target)).filter(|target| *target != unit));
         }
         for cycle in cycles::find(&graph).into_iter().chain(cycles::find(&units)) {
-            let names: Vec<_> = cycle
-                .iter()
-                .chain(cycle.first())
-                .map(|service| shorten(&self.drafts[*service].input.name))
-                .collect();
+            const MOST: usize = 10;
+            let name = |service: &usize| shorten(&self.drafts[*service].input.name);
+            let mut names: Vec<_> = cycle.iter().take(MOST).map(name).collect();
+            if cycle.len() > MOST {
+                names.push(format!("… ({} more)", cycle.len() - MOST));
+            }
+            names.push(name(&cycle[0]));
             let first = cycle[0];
             let at = self.drafts[first].depends_on.first().map_or(self.drafts[first].at, |(_, at)| *at);
             let message = format!("the services wait for each other in a circle: {}", names.join(" -> "));

@@ -7,6 +7,9 @@ use crate::input::{Limits, SourceFile};
 use crate::interpolate::{Variables, expand, report_fault};
 use crate::yaml::{self, Value};
 
+// The line itself is not repeated: it may be the rest of a secret of several lines.
+const NO_NAME: &str = "the line does not begin with the name of a variable";
+
 /// One line of such a file: the name, and the value unless the line has none.
 pub(crate) type Pair = (String, Option<String>);
 
@@ -31,8 +34,8 @@ pub(crate) fn dotenv(file: u16, text: &str, variables: &Variables<'_>, report: &
             report.error(
                 at,
                 Path::Root,
-                format!("`{}` is not the name of a variable", shorten(name)),
-                "write one `NAME=value` per line; a comment begins with `#`",
+                NO_NAME,
+                "write one `NAME=value` per line, and quotes around a value of several lines; a comment begins with `#`",
             );
             continue;
         }
@@ -108,8 +111,8 @@ pub(crate) fn raw_lines(file: u16, text: &str, report: &mut Report) -> Vec<Pair>
             report.error(
                 at,
                 Path::Root,
-                format!("`{}` is not the name of a variable", shorten(name)),
-                "write one `NAME=value` per line; a comment begins with `#`",
+                NO_NAME,
+                "write one `NAME=value` per line, and quotes around a value of several lines; a comment begins with `#`",
             );
             continue;
         }

@@ -1,6 +1,9 @@
 //! Circles in a graph of services.
 
-/// One circle of each group of nodes that reach each other, each begun at its first node; in the order of the nodes.
+/// Circles to list; mending these shows the next.
+const MOST: usize = 10;
+
+/// The first circles that a walk finds, each begun at its first node.
 pub(super) fn find(graph: &[Vec<usize>]) -> Vec<Vec<usize>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Seen {
@@ -38,6 +41,9 @@ pub(super) fn find(graph: &[Vec<usize>]) -> Vec<Vec<usize>> {
                     circle.rotate_left(first);
                     if !circles.contains(&circle) {
                         circles.push(circle);
+                    }
+                    if circles.len() == MOST {
+                        return circles;
                     }
                 }
                 Seen::Done => {}

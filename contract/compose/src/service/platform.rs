@@ -85,8 +85,10 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "userdata" => draft.config().userdata = field.text(report),
         "disks" => disks(field, draft, cx),
         "service_schemas" => {
-            let value = field.json();
-            draft.input.extra.insert("serviceSchemas".to_owned(), value);
+            let schemas = field.json_map(report);
+            if !schemas.is_empty() {
+                draft.input.extra.insert("serviceSchemas".to_owned(), Json::Object(schemas));
+            }
         }
         _ => return false,
     }
@@ -103,7 +105,7 @@ fn lb_config(draft: &mut Draft) -> &mut JsonMap<String, Json> {
 fn data(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Json> {
     let mut value = Json::Object(field.json_map(&mut cx.report));
     numbers_from_text(&mut value);
-    Some(value)
+    Some(value).filter(|value| value.as_object().is_some_and(|map| !map.is_empty()))
 }
 
 fn scale_policy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
@@ -126,7 +128,7 @@ fn scale_policy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     {
         field.error(&mut cx.report, "`min` is above `max`", "make `min` at most as large");
     }
-    draft.input.scale_policy = Some(policy);
+    draft.input.scale_policy = Some(policy).filter(|policy| *policy != ScalePolicy::default());
 }
 
 fn upgrade_strategy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
@@ -140,7 +142,7 @@ fn upgrade_strategy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) 
             _ => unknown(key, at, value.path, &["start_first", "batch_size", "interval_millis"], cx),
         }
     }
-    draft.input.upgrade_strategy = Some(strategy);
+    draft.input.upgrade_strategy = Some(strategy).filter(|strategy| *strategy != UpgradeStrategy::default());
 }
 
 pub(crate) fn health_check(field: &Field<'_>, cx: &mut Context<'_>) -> Option<InstanceHealthCheck> {
@@ -242,7 +244,6 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
         let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
         draft.sidekicks = names.map(|name| (name.to_owned(), at)).collect();
     }
-    let has = |key: &str| entries.contains_key(key);
     let balances = draft.input.lb_config.as_ref().is_some_and(|config| {
         config["port_rules"]
             .as_array()
@@ -250,10 +251,10 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
     });
     draft.input.kind = match draft.kind {
         Some(kind) => kind,
-        None if has("external_ips") => ServiceKind::ExternalService,
+        None if !draft.input.external_ips.is_empty() => ServiceKind::ExternalService,
         None if balances => ServiceKind::LoadBalancerService,
-        None if has("storage_driver") => ServiceKind::StorageDriverService,
-        None if has("network_driver") => ServiceKind::NetworkDriverService,
+        None if draft.input.storage_driver.is_some() => ServiceKind::StorageDriverService,
+        None if draft.input.network_driver.is_some() => ServiceKind::NetworkDriverService,
         None => ServiceKind::Service,
     };
     let stands_for_kind = draft.config().image().is_some_and(|image| {

@@ -29,10 +29,12 @@ fn dotenv_lines_read_as_docker_reads_them() {
 fn dotenv_faults_name_the_line_and_never_the_value() {
     let error = dot("A=1\nb c=2\n=x\nP=\"hunter2\nQ=2").unwrap_err();
     assert_eq!(
-        error,
-        ".env:2:1: `b c` is not the name of a variable\n  hint: write one `NAME=value` per line; a comment begins with `#`\n\
-         .env:3:1: `` is not the name of a variable\n  hint: write one `NAME=value` per line; a comment begins with `#`\n\
-         .env:4:1: the value of `P` opens a quote that is never closed\n  hint: close it with the same quote"
+        error.lines().filter(|line| !line.starts_with("  hint")).collect::<Vec<_>>(),
+        [
+            ".env:2:1: the line does not begin with the name of a variable",
+            ".env:3:1: the line does not begin with the name of a variable",
+            ".env:4:1: the value of `P` opens a quote that is never closed",
+        ]
     );
     assert!(dot("A=\"x\" y").unwrap_err().contains("text follows the quoted value of `A`"));
 }

@@ -137,4 +137,14 @@ fn values_of_variables_are_never_repeated() {
     )
     .unwrap_err();
     assert!(!said.contains("hunter2"), "{said}");
+    for value in ["hunt$2er", "hunt${er", "hunt${1er}", "hunt$"] {
+        let said =
+            read(&format!("services:\n  a:\n    image: x\n    environment: {{P: '{value}'}}\n")).unwrap_err();
+        assert!(
+            said.starts_with("docker-compose.yml:4:22: services.a.environment.P: a `$")
+                || said.contains("`${…}` is not"),
+            "{said}"
+        );
+        assert!(!said.contains("hunt") && !said.contains("er}") && !said.contains("2er"), "{said}");
+    }
 }

@@ -16,6 +16,7 @@ fn bounded(name: &str, text: &str) -> String {
         Err(errors) => errors,
     };
     let spent = start.elapsed();
+    println!("{spent:?}");
     assert!(spent < Duration::from_secs(20), "{name} took {spent:?}");
     assert!(said.len() < 100_000, "{name} said {} bytes", said.len());
     said
@@ -116,7 +117,8 @@ fn work_is_bounded() {
         ("zero bytes", service("    command: \"a\\0b\"\n    environment: {A: \"x\\0\"}\n")),
     ] {
         let said = bounded(name, &text);
-        println!("{name}: {}", said.lines().next().unwrap_or_default());
+        let first: String = said.lines().next().unwrap_or_default().chars().take(200).collect();
+        println!("{name}: {first}");
     }
 }
 
