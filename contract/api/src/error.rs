@@ -30,6 +30,8 @@ macro_rules! codes {
 codes! {
     /// The request cannot be understood.
     BadRequest 400 "Bad Request",
+    /// A part of the request that is no field has another shape.
+    InvalidRequest 400 "InvalidFormat",
     /// The body is no JSON.
     InvalidBodyContent 400 "InvalidBodyContent",
     /// The old password does not match.

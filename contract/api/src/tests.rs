@@ -323,7 +323,7 @@ fn documents_of_schemas_have_what_clients_look_for() {
 
 #[test]
 fn error_codes_are_distinct() {
-    let mut texts: Vec<_> = ErrorCode::ALL.iter().map(|code| code.text()).collect();
+    let mut texts: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.text(), code.status())).collect();
     texts.sort_unstable();
     texts.dedup();
     assert_eq!(texts.len(), ErrorCode::ALL.len());

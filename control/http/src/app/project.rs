@@ -51,7 +51,10 @@ fn check_members(tables: &Tables, members: &[MemberInput]) -> Result<(), AppErro
     }
     Err(AppError {
         field: Some("members".to_owned()),
-        ..AppError::new(ErrorCode::InvalidFormat, "a project needs at least one member with the role `owner`")
+        ..AppError::new(
+            ErrorCode::InvalidRequest,
+            "a project needs at least one member with the role `owner`",
+        )
     })
 }
 

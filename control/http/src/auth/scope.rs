@@ -20,7 +20,7 @@ pub fn scope_of(tables: &Tables, caller: Caller, wanted: Option<&str>) -> Result
     let project = parse_id::<kind::Project>(wanted).map_err(|_| AppError {
         field: Some("projectId".to_owned()),
         ..AppError::new(
-            ErrorCode::BadRequest,
+            ErrorCode::InvalidRequest,
             format!("`{}` is no project id of the form 1a5", wanted.chars().take(40).collect::<String>()),
         )
     })?;

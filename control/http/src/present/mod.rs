@@ -7,7 +7,7 @@ mod rows;
 
 use std::sync::Arc;
 
-use contract_api::{ApiId, Role, Row as ApiRow, format_id};
+use contract_api::{ApiId, Role, Row as ApiRow};
 use contract_values::ProjectId;
 use control_model::{AnyRow, Container, CredentialKind, Kind, Row};
 
@@ -32,27 +32,6 @@ pub enum Item {
     Setting(SettingValue),
 }
 
-/// The types that can be listed or read under a URL of their own, in the words of `v2-beta`.
-pub const SERVED: &[&str] = &[
-    "account",
-    "apiKey",
-    "container",
-    "credential",
-    "host",
-    "instance",
-    "password",
-    "port",
-    "project",
-    "projectMember",
-    "registrationToken",
-    "service",
-    "serviceExposeMap",
-    "setting",
-    "activeSetting",
-    "stack",
-    "volume",
-];
-
 /// A port's number: ports have no rows, so it is made of the container's number and the place in its list.
 const PORTS_PER_CONTAINER: i64 = 10_000;
 
@@ -76,6 +55,17 @@ impl Item {
             Self::Expose(row) => rows::expose_map(row),
             Self::Setting(value) => rows::setting(value),
         }
+    }
+
+    /// The same thing in another picture, whoever looks.
+    pub fn refetched(&self, cx: &Cx) -> Option<Self> {
+        let container = |row: &Row<Container>| cx.tables.containers.get(row.id).cloned();
+        Some(match self {
+            Self::Row(row) => Self::Row(cx.tables.any(row.kind(), row.id())?),
+            Self::Port(row, index) => Self::Port(container(row)?, *index),
+            Self::Expose(row) => Self::Expose(container(row)?),
+            Self::Setting(value) => Self::Setting(setting::effective(cx, &value.name)),
+        })
     }
 
     /// Whether it is removed, so that lists leave it out.
@@ -388,9 +378,4 @@ pub fn related(cx: &Cx, item: &Item, link: &str) -> Vec<Item> {
         _ => Vec::new(),
     };
     items.into_iter().filter(|item| item.visible(cx)).collect()
-}
-
-/// The id of a stored row as the API shows it.
-pub fn shown_id(row: &AnyRow) -> String {
-    control_model::with_row!(row, row => format_id(row.id))
 }

@@ -9,7 +9,7 @@ use control_model::state::{
     service_health, service_state, simple_state, stack_state, volume_state,
 };
 use control_model::{
-    Account, AccountKind, AgentLink, Container, Credential, CredentialKind, Host, Kind, Member, MemberRole,
+    Account, AccountKind, AgentLink, Container, Credential, CredentialKind, Host, Member, MemberRole,
     MountKind, Object, Origin, Project, Reason, ReasonCode, Row, RunReport, Service, Stack, Volume,
 };
 use serde_json::{Map, Value, json};

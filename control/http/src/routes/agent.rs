@@ -11,18 +11,17 @@ use bytes::Bytes;
 use contract_api::{Role, format_id};
 use contract_link::{BoxedIo, MessageIo, Received};
 use contract_protocol::MAX_FRAME;
-use contract_values::{HostId, Labels};
+use contract_values::{HostId, Labels, ProjectId};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Shared;
 use crate::app::host::{Registration, register_host};
 use crate::app::{AppError, Cx, ErrorCode, Scope};
-use crate::auth::{Caller, authenticate, proof_of, unauthorized};
+use crate::auth::Caller;
 use crate::routes::input::MOST_BYTES_UNKNOWN;
 use crate::routes::read_body;
 use crate::routes::reply::Reply;
-use crate::routes::request::{Peer, client_ip};
 
 /// What an agent sends to register its host. Fields that this version does not know are ignored.
 #[derive(Debug, Deserialize)]
@@ -36,15 +35,16 @@ struct RegisterBody {
     address: Option<IpAddr>,
 }
 
-/// `POST /v1/agent/register`.
+/// `POST /v1/agent/register`, with a registration token.
 ///
 /// # Errors
-/// [`ErrorCode::Unauthorized`] without a registration token that holds, [`ErrorCode::IdentityInUse`] for a second
-/// live agent with the identity of the first.
+/// [`ErrorCode::IdentityInUse`] for a second live agent with the identity of the first.
 pub async fn register(
     shared: &Arc<Shared>,
     parts: &Parts,
     body: Body,
+    project: ProjectId,
+    caller: Caller,
     client_ip: IpAddr,
 ) -> Result<Reply, AppError> {
     if parts.method != Method::POST {
@@ -52,14 +52,6 @@ pub async fn register(
     }
     let now = shared.now();
     let tables = shared.store.snapshot();
-    let (proof, _) = proof_of(&parts.headers, &[]);
-    let caller = authenticate(shared, &tables, &proof, client_ip, now).await?;
-    let Caller::Registration { project, .. } = caller else {
-        return Err(AppError::new(
-            ErrorCode::Unauthorized,
-            "register with the user name `registrationToken` and a registration token as password",
-        ));
-    };
     let bytes = read_body(body, MOST_BYTES_UNKNOWN).await?;
     let input: RegisterBody = serde_json::from_slice(&bytes).map_err(|error| {
         AppError::new(ErrorCode::InvalidBodyContent, format!("the body is no registration: {error}"))
@@ -87,22 +79,16 @@ pub async fn register(
     ))
 }
 
-/// `GET /v1/agent/connect`: the connection becomes the agent's link.
+/// `GET /v1/agent/connect`, with an agent's keys: the connection becomes the agent's link.
 ///
 /// # Errors
-/// [`ErrorCode::Unauthorized`] without an agent's keys.
-pub async fn connect(
+/// Refuses what is no WebSocket.
+pub fn connect(
     shared: &Arc<Shared>,
-    parts: &Parts,
     upgrade: Option<WebSocketUpgrade>,
-    peer: Peer,
+    host: HostId,
+    remote: SocketAddr,
 ) -> Result<Reply, AppError> {
-    let now = shared.now();
-    let tables = shared.store.snapshot();
-    let (proof, _) = proof_of(&parts.headers, &[]);
-    let ip = client_ip(&parts.headers, peer);
-    let caller = authenticate(shared, &tables, &proof, ip, now).await?;
-    let Caller::Agent { host, .. } = caller else { return Err(unauthorized()) };
     let upgrade = upgrade.ok_or_else(|| {
         AppError::new(
             ErrorCode::BadRequest,
@@ -110,7 +96,6 @@ pub async fn connect(
         )
     })?;
     let shared = shared.clone();
-    let remote = SocketAddr::new(ip, peer.address.port());
     let response = upgrade
         .max_frame_size(MAX_FRAME)
         .max_message_size(MAX_FRAME)

@@ -90,13 +90,13 @@ impl Context {
         find(&self.cx, type_name, id).ok_or_else(AppError::not_found)
     }
 
-    /// Shows what a write has left behind.
+    /// Shows what a write has left of an item that the caller was allowed to write.
     ///
     /// # Errors
-    /// [`ErrorCode::NotFound`] when it is gone already.
-    pub fn show_fresh(&self, type_name: &str, id: &str) -> Result<Value, AppError> {
+    /// [`ErrorCode::NotFound`] when it is gone altogether.
+    pub fn show_fresh(&self, item: &Item) -> Result<Value, AppError> {
         let fresh = self.refreshed();
-        let item = fresh.find(type_name, id)?;
+        let item = item.refetched(&fresh.cx).ok_or_else(AppError::not_found)?;
         fresh.show(&item, Showing::Later).ok_or_else(AppError::not_found)
     }
 }
@@ -345,11 +345,11 @@ async fn serve(
             Ok(Reply::ok(document))
         }
         ([id], &Method::PUT) => {
-            context.find(canonical_type(schema), id)?;
+            let item = context.find(canonical_type(schema), id)?;
             need(schema.resource_takes("PUT"))?;
             let input = read_input(context, parts, body).await?;
             let checked = validate(context.schemas, schema, Purpose::Update, &input)?;
-            update::update(context, schema, id, &checked).await
+            update::update(context, &item, &checked).await
         }
         ([id], &Method::DELETE) => {
             let item = context.find(canonical_type(schema), id)?;
@@ -361,7 +361,7 @@ async fn serve(
                 return Err(not_deletable(row.kind, state));
             }
             guard_system(context, &row)?;
-            update::remove(context, schema, id, &item).await
+            update::remove(context, &item).await
         }
         ([id], &Method::POST) => {
             let Some(action) = request.parameter("action") else {
@@ -372,7 +372,7 @@ async fn serve(
             };
             let item = context.find(canonical_type(schema), id)?;
             let input = read_input(context, parts, body).await?;
-            update::action(context, id, &item, action, input).await
+            update::action(context, &item, action, input).await
         }
         ([id, link], &Method::GET) => {
             let item = context.find(canonical_type(schema), id)?;
@@ -469,7 +469,7 @@ fn list_reply(
             continue;
         }
         if public_only
-            && !matches!(&item, Item::Setting(value) if crate::app::setting::is_public(&value.name))
+            && !matches!(&item, Item::Setting(value) if value.active.is_some() && crate::app::setting::is_public(&value.name))
         {
             continue;
         }

@@ -1,7 +1,8 @@
 //! From HTTP to calls of `app`, and back.
 //!
 //! There is one door. It finds out which [`Endpoint`] is meant, and each endpoint has its [`Rule`] in one `match`,
-//! so an endpoint without a rule does not compile, and a path without an endpoint is refused.
+//! so an endpoint without a rule does not compile. The door checks the rule and hands the handler what it proved;
+//! a handler cannot be called without that.
 
 mod agent;
 mod api;
@@ -15,10 +16,12 @@ mod sockets;
 mod token;
 mod update;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::{Router, extract::FromRequestParts, extract::ws::WebSocketUpgrade};
@@ -26,7 +29,10 @@ use axum::{Router, extract::FromRequestParts, extract::ws::WebSocketUpgrade};
 pub use api::{Context, include};
 pub use request::{Origin, Peer};
 
+use contract_values::{HostId, ProjectId};
+
 use crate::app::{AppError, ErrorCode};
+use crate::auth::{Caller, authenticate, proof_of};
 use crate::{App, Shared};
 use reply::{Reply, common_headers, error_response, response};
 use request::{client_ip, peer_of};
@@ -142,64 +148,110 @@ impl Endpoint {
     }
 }
 
+/// What the rule of an endpoint has proved.
+enum Admission {
+    /// Nothing was to be proved, or the handler's own token or schema proves it.
+    Open,
+    /// A registration token.
+    Registration(ProjectId, Caller),
+    /// The keys of a host's agent.
+    Agent(HostId),
+}
+
+async fn admit(shared: &Shared, parts: &Parts, rule: Rule, ip: IpAddr) -> Result<Admission, AppError> {
+    match rule {
+        Rule::Everybody | Rule::TokenInUrl | Rule::Schemas => return Ok(Admission::Open),
+        Rule::Registration | Rule::Agent => {}
+    }
+    let (proof, _) = proof_of(&parts.headers, &[]);
+    let caller = authenticate(shared, &shared.store.snapshot(), &proof, ip, shared.now()).await?;
+    match (rule, caller) {
+        (Rule::Registration, Caller::Registration { project, .. }) => {
+            Ok(Admission::Registration(project, caller))
+        }
+        (Rule::Registration, _) => Err(AppError::new(
+            ErrorCode::Unauthorized,
+            "register with the user name `registrationToken` and a registration token as password",
+        )),
+        (Rule::Agent, Caller::Agent { host, .. }) => Ok(Admission::Agent(host)),
+        (Rule::Agent, _) => {
+            Err(AppError::new(ErrorCode::Unauthorized, "these are not the keys of a registered host"))
+        }
+        (Rule::Everybody | Rule::TokenInUrl | Rule::Schemas, _) => Ok(Admission::Open),
+    }
+}
+
 async fn entry(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let endpoint = Endpoint::of(parts.uri.path());
     let peer = peer_of(&parts);
     let origin = Origin::of(&parts.headers, &parts.uri, peer);
-    let schemas = format!("{}/v2-beta/schemas", origin.text()).to_ascii_lowercase();
-    let answer = match endpoint {
-        Endpoint::Api => {
-            let mut answer = api::entry(&shared, &mut parts, body, &origin, peer).await;
-            common_headers(answer.headers_mut(), &shared);
-            return answer;
-        }
-        Endpoint::Ping => Ok(Reply::text("pong".to_owned())),
-        Endpoint::HealthCheck => {
-            // The picture is served from memory, so a server that answers at all can be used.
-            Ok(Reply::text("healthy".to_owned()))
-        }
-        Endpoint::Root => match only_get(&parts.method) {
-            Ok(()) if html::wants_html(&parts.headers, None) => Ok(html::page(&shared)),
-            Ok(()) => Ok(api::versions(&origin)),
-            Err(error) => Err(error),
-        },
-        Endpoint::Page => only_get(&parts.method).map(|()| html::page(&shared)),
-        Endpoint::Script => {
-            let ip = client_ip(&parts.headers, peer);
-            only_get(&parts.method).and_then(|()| scripts::install(&shared, parts.uri.path(), &origin, ip))
-        }
-        Endpoint::AgentProgram => match only_get(&parts.method) {
-            Ok(()) => scripts::agent_program(&shared, parts.uri.path()).await,
-            Err(error) => Err(error),
-        },
-        Endpoint::CaCertificate => match &shared.settings.ca_certificate {
-            Some(pem) => Ok(Reply::text(pem.clone())),
-            None => Ok(Reply::Empty(StatusCode::NO_CONTENT)),
-        },
-        Endpoint::ApiCertificate => Ok(Reply::Empty(StatusCode::NO_CONTENT)),
-        Endpoint::AgentRegister => {
-            let ip = client_ip(&parts.headers, peer);
-            agent::register(&shared, &parts, body, ip).await
-        }
-        Endpoint::AgentConnect => {
-            let upgrade = upgrade_of(&mut parts).await;
-            agent::connect(&shared, &parts, upgrade, peer).await
-        }
-        Endpoint::Socket(kind) => {
-            let upgrade = upgrade_of(&mut parts).await;
-            sockets::open(&shared, &parts, upgrade, kind)
-        }
+    if endpoint == Endpoint::Api {
+        let mut answer = api::entry(&shared, &mut parts, body, &origin, peer).await;
+        common_headers(answer.headers_mut(), &shared);
+        return answer;
+    }
+    let ip = client_ip(&parts.headers, peer);
+    let answer = match admit(&shared, &parts, endpoint.rule(), ip).await {
+        Ok(admission) => outside(&shared, &mut parts, body, endpoint, admission, &origin, peer).await,
+        Err(error) => Err(error),
     };
     let mut answer = match answer {
         Ok(reply) => response(reply),
         Err(error) => error_response(&shared, &error, challenges(&parts.headers)),
     };
     common_headers(answer.headers_mut(), &shared);
+    let schemas = format!("{}/v2-beta/schemas", origin.text()).to_ascii_lowercase();
     if let Ok(value) = HeaderValue::from_str(&schemas) {
         answer.headers_mut().insert(HeaderName::from_static("x-api-schemas"), value);
     }
     answer
+}
+
+/// Serves what lies outside the schemas.
+async fn outside(
+    shared: &Arc<Shared>,
+    parts: &mut Parts,
+    body: Body,
+    endpoint: Endpoint,
+    admission: Admission,
+    origin: &Origin,
+    peer: Peer,
+) -> Result<Reply, AppError> {
+    let ip = client_ip(&parts.headers, peer);
+    match (endpoint, admission) {
+        (Endpoint::AgentRegister, Admission::Registration(project, caller)) => {
+            return agent::register(shared, parts, body, project, caller, ip).await;
+        }
+        (Endpoint::AgentConnect, Admission::Agent(host)) => {
+            let upgrade = upgrade_of(parts).await;
+            return agent::connect(shared, upgrade, host, std::net::SocketAddr::new(ip, peer.address.port()));
+        }
+        (Endpoint::Socket(kind), Admission::Open) => {
+            let upgrade = upgrade_of(parts).await;
+            return sockets::open(shared, parts, upgrade, kind);
+        }
+        _ => {}
+    }
+    only_get(&parts.method)?;
+    match endpoint {
+        Endpoint::Ping => Ok(Reply::text("pong".to_owned())),
+        // The picture is served from memory, so a server that answers at all can be used.
+        Endpoint::HealthCheck => Ok(Reply::text("healthy".to_owned())),
+        Endpoint::Root if html::wants_html(&parts.headers, None) => Ok(html::page(shared)),
+        Endpoint::Root => Ok(api::versions(origin)),
+        Endpoint::Page => Ok(html::page(shared)),
+        Endpoint::Script => scripts::install(shared, parts.uri.path(), origin, ip),
+        Endpoint::AgentProgram => scripts::agent_program(shared, parts.uri.path()).await,
+        Endpoint::CaCertificate => Ok(match &shared.settings.ca_certificate {
+            Some(pem) => Reply::text(pem.clone()),
+            None => Reply::Empty(StatusCode::NO_CONTENT),
+        }),
+        Endpoint::ApiCertificate => Ok(Reply::Empty(StatusCode::NO_CONTENT)),
+        Endpoint::AgentRegister | Endpoint::AgentConnect | Endpoint::Socket(_) | Endpoint::Api => {
+            Err(AppError::new(ErrorCode::Forbidden, "this is not open to you"))
+        }
+    }
 }
 
 fn only_get(method: &Method) -> Result<(), AppError> {

@@ -114,7 +114,7 @@ fn since_of(text: &str, now: Timestamp) -> Option<Timestamp> {
         return Some(at);
     }
     if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds >= 0.0 && seconds < 4e10).then_some(Timestamp((seconds * 1000.0) as i64));
+        return (0.0..4e10).contains(&seconds).then_some(Timestamp((seconds * 1000.0) as i64));
     }
     let unit = text.chars().last()?;
     let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok().filter(|number| *number >= 0)?;

@@ -17,7 +17,7 @@ use crate::app::{
     AppError, ErrorCode, account, container, credential, host, project, service, setting, stack, volume,
 };
 use crate::present::Item;
-use crate::routes::api::{Context, canonical_type, guard_system};
+use crate::routes::api::{Context, guard_system};
 use crate::routes::create::{account_kind, dependencies_input, launch_input, links_input, members_input};
 use crate::routes::input::Fields;
 use crate::routes::reply::Reply;
@@ -27,18 +27,11 @@ use crate::routes::sockets;
 ///
 /// # Errors
 /// Names the field that is wrong.
-pub async fn update(
-    context: &Context,
-    schema: &Schema,
-    id: &str,
-    checked: &Map<String, Value>,
-) -> Result<Reply, AppError> {
-    let type_name = canonical_type(schema);
-    let item = context.find(type_name, id)?;
+pub async fn update(context: &Context, item: &Item, checked: &Map<String, Value>) -> Result<Reply, AppError> {
     guard_system(context, &item.row(&context.cx))?;
     let fields = Fields(checked);
     let cx = &context.cx;
-    match &item {
+    match item {
         Item::Row(AnyRow::Stack(row)) => {
             let update = StackUpdate {
                 name: fields.text("name"),
@@ -110,7 +103,7 @@ pub async fn update(
             return Err(AppError::new(ErrorCode::MethodNotAllowed, "this type cannot be changed"));
         }
     }
-    Ok(Reply::ok(context.show_fresh(type_name, id)?))
+    Ok(Reply::ok(context.show_fresh(item)?))
 }
 
 fn need_owner(context: &Context, project: contract_values::ProjectId) -> Result<(), AppError> {
@@ -126,9 +119,9 @@ fn need_owner(context: &Context, project: contract_values::ProjectId) -> Result<
 ///
 /// # Errors
 /// Says why it cannot be removed.
-pub async fn remove(context: &Context, schema: &Schema, id: &str, item: &Item) -> Result<Reply, AppError> {
+pub async fn remove(context: &Context, item: &Item) -> Result<Reply, AppError> {
     remove_item(context, item).await?;
-    Ok(Reply::ok(context.show_fresh(canonical_type(schema), id)?))
+    Ok(Reply::ok(context.show_fresh(item)?))
 }
 
 async fn remove_item(context: &Context, item: &Item) -> Result<(), AppError> {
@@ -175,7 +168,6 @@ async fn remove_item(context: &Context, item: &Item) -> Result<(), AppError> {
 /// state does not allow it.
 pub async fn action(
     context: &Context,
-    id: &str,
     item: &Item,
     name: &str,
     input: Map<String, Value>,
@@ -205,13 +197,12 @@ pub async fn action(
         Some(schema) => validate_input(schemas, schema, &input)?,
         None => input,
     };
-    run(context, schema, id, item, &name, &input).await
+    run(context, schema, item, &name, &input).await
 }
 
 async fn run(
     context: &Context,
     schema: &Schema,
-    id: &str,
     item: &Item,
     name: &str,
     input: &Map<String, Value>,
@@ -224,7 +215,7 @@ async fn run(
         (_, "update") => {
             let checked =
                 contract_api::validate(context.schemas, schema, contract_api::Purpose::Update, input)?;
-            let Reply::Json(_, document) = update(context, schema, id, &checked).await? else {
+            let Reply::Json(_, document) = update(context, item, &checked).await? else {
                 return Err(AppError::not_found());
             };
             return Ok(Reply::Json(status, document));
@@ -337,5 +328,5 @@ async fn run(
             ));
         }
     }
-    Ok(Reply::Json(status, context.show_fresh(item.type_name().ok_or_else(AppError::not_found)?, id)?))
+    Ok(Reply::Json(status, context.show_fresh(item)?))
 }

@@ -1,0 +1,12 @@
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+//! The API over a real store and real sockets.
+
+mod access;
+mod agents;
+mod keys;
+mod lists;
+mod objects;
+mod sockets;
+mod urls;
+mod world;
