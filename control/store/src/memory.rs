@@ -108,6 +108,24 @@ impl MemoryDatabase {
         self.disk().tables.clone()
     }
 
+    /// Makes another database with what is durable in this one, as a backup does.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy.restore(self);
+        copy
+    }
+
+    /// Puts what is durable in another one in the place of what is in this one, as restoring a backup does.
+    pub fn restore(&self, other: &Self) {
+        let other = other.disk().image();
+        let revision = other.head.revision;
+        let mut disk = self.disk();
+        let faults = disk.faults.take();
+        *disk = Disk { faults, ..other };
+        drop(disk);
+        self.head.send_replace(revision);
+    }
+
     fn disk(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().expect("nobody panics while holding the disk")
     }
@@ -173,6 +191,18 @@ fn refused(reason: &'static str) -> DatabaseError {
 }
 
 impl Disk {
+    fn image(&self) -> Self {
+        Self {
+            tables: self.tables.clone(),
+            head: self.head,
+            feed: self.feed.clone(),
+            batches: self.batches.clone(),
+            sequences: self.sequences.clone(),
+            epoch: self.epoch,
+            faults: None,
+        }
+    }
+
     fn write(&mut self, effects: &[(Effect, Timestamp)], seal: &Seal) -> Result<(), DatabaseError> {
         let mut tables = self.tables.clone();
         for (effect, _) in effects {

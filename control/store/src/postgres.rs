@@ -20,8 +20,8 @@ use std::sync::atomic::Ordering;
 use contract_values::{Epoch, Revision, Timestamp};
 use control_model::{AnyRow, Kind, Tables};
 use futures_util::TryStreamExt;
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, SimpleQueryMessage};
 
 use self::link::{Heard, Link, Links, fault, limited, too_slow};
 use crate::database::{
@@ -197,20 +197,15 @@ impl PostgresDatabase {
 
     async fn reserve_now(&mut self, sequence: &'static str, count: u32) -> Result<Range<i64>, DatabaseError> {
         let link = self.links.get().await?;
-        // Not flushed by itself: whatever row bears one of the ids is flushed later, and this with it.
-        let sql = format!(
-            "BEGIN; SET LOCAL synchronous_commit TO off; \
-             INSERT INTO id_block AS old (name, next) VALUES ('{sequence}', 1 + {count}) \
-             ON CONFLICT (name) DO UPDATE SET next = old.next + {count} RETURNING next; COMMIT"
-        );
-        let messages = link.client.simple_query(&sql).await.map_err(fault)?;
-        let next = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).and_then(|next| next.parse::<i64>().ok()),
-            _ => None,
-        });
-        let Some(next) = next else {
-            return Err(DatabaseError::Unavailable { reason: "it gave no ids", cause: None });
-        };
+        let reserve = link
+            .prepare(
+                "INSERT INTO id_block AS old (name, next) VALUES ($1, 1 + $2::bigint) \
+                 ON CONFLICT (name) DO UPDATE SET next = old.next + $2::bigint RETURNING next",
+            )
+            .await
+            .map_err(fault)?;
+        let row = link.client.query_one(&reserve, &[&sequence, &i64::from(count)]).await.map_err(fault)?;
+        let next: i64 = row.get(0);
         self.sequences.insert(sequence, next);
         Ok(next - i64::from(count)..next)
     }

@@ -1,6 +1,6 @@
 //! The loop that is the only writer: see the essay at the top of the crate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,14 +86,17 @@ impl<D: Database> Writer<D> {
                 }
             };
             let Some(job) = job else { break };
-            let mut group = Vec::new();
+            let mut group = Group::default();
             open = self.sort(job, &mut group).await;
-            while open && group.len() < self.options.group {
+            while open && group.commits.len() < self.options.group {
                 let Ok(job) = self.jobs.try_recv() else { break };
                 open = self.sort(job, &mut group).await;
             }
-            if !group.is_empty() {
-                self.commit_group(group).await;
+            for (sequence, takers) in group.takers {
+                self.reserve(sequence, takers).await;
+            }
+            if !group.commits.is_empty() {
+                self.commit_group(group.commits).await;
             }
         }
         // Whoever still waits in the queue is told by the end of the channel.
@@ -103,21 +106,42 @@ impl<D: Database> Writer<D> {
         let _ = self.closing.send(true);
     }
 
-    /// Puts a commit into the group and does everything else at once; says whether to go on.
-    async fn sort(&mut self, job: Job, group: &mut Vec<(Transaction, Answer)>) -> bool {
-        // An answer that cannot be sent is one that nobody waits for.
+    /// Gathers commits and reservations, and does everything else at once; says whether to go on.
+    async fn sort(&mut self, job: Job, group: &mut Group) -> bool {
         match job {
-            Job::Commit { transaction, answer } => group.push((transaction, answer)),
+            Job::Commit { transaction, answer } => group.commits.push((transaction, answer)),
             Job::Reserve { sequence, count, answer } => {
-                let ids = self.database.reserve(sequence, count).await;
-                let _ = answer.send(ids.map_err(|error| commit_error(&error)));
+                group.takers.entry(sequence).or_default().push((count, answer));
             }
             Job::History { after, limit, answer } => {
+                // An answer that cannot be sent is one that nobody waits for.
                 let _ = answer.send(self.history(after, limit).await);
             }
             Job::Close => return false,
         }
         true
+    }
+
+    /// Takes ids for all who want some of one sequence, with one write.
+    async fn reserve(&mut self, sequence: &'static str, takers: Vec<(u32, Taker)>) {
+        let total = takers.iter().fold(0u32, |total, (count, _)| total.saturating_add(*count));
+        let mut ids = self.database.reserve(sequence, total).await;
+        if let Err(DatabaseError::Lost { .. } | DatabaseError::Unknown { .. }) = &ids {
+            // At worst some numbers are never used.
+            ids = self.database.reserve(sequence, total).await;
+        }
+        let mut ids = ids.map_err(|error| commit_error(&error));
+        for (count, answer) in takers {
+            let taken = match &mut ids {
+                Ok(ids) => {
+                    let first = ids.start;
+                    ids.start = (first + i64::from(count)).min(ids.end);
+                    Ok(first..ids.start)
+                }
+                Err(error) => Err(error.clone()),
+            };
+            let _ = answer.send(taken);
+        }
     }
 
     async fn history(&mut self, after: Revision, limit: usize) -> Result<Vec<Change>, HistoryError> {
@@ -366,6 +390,14 @@ impl<D: Database> Writer<D> {
     }
 }
 
+/// Jobs that are done together.
+#[derive(Default)]
+struct Group {
+    commits: Vec<(Transaction, Answer)>,
+    takers: BTreeMap<&'static str, Vec<(u32, Taker)>>,
+}
+
+type Taker = oneshot::Sender<Result<Range<i64>, CommitError>>;
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
 const fn change(effect: &Effect) -> Change {

@@ -4,6 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,11 @@ pub enum Cluster {
 }
 
 impl Cluster {
-    pub async fn get() -> Self {
-        match std::env::var("LARIAT_TEST_POSTGRES") {
+    pub async fn get() -> Arc<Self> {
+        Arc::new(match std::env::var("LARIAT_TEST_POSTGRES") {
             Ok(url) if !url.is_empty() => Self::Given(url),
             _ => Self::Own(OwnCluster::start().await),
-        }
+        })
     }
 
     /// The address of a database on it.
@@ -123,19 +124,24 @@ impl OwnCluster {
             command.args(["-c", setting]);
         }
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.server = Some(command.spawn().unwrap());
+        let mut server = command.spawn().unwrap();
         let started = Instant::now();
         loop {
             match tokio_postgres::connect(&self.url("postgres"), NoTls).await {
                 Ok((client, connection)) => {
                     drop(client);
                     connection.await.unwrap();
+                    self.server = Some(server);
                     return;
                 }
                 Err(error) => {
                     let log =
                         || std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
                     assert!(started.elapsed() < Duration::from_secs(60), "{error:?}\n{}", log());
+                    // Killed, it leaves children for a moment, beside which a new one does not start.
+                    if server.try_wait().unwrap().is_some() {
+                        server = command.spawn().unwrap();
+                    }
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
@@ -176,19 +182,19 @@ impl Drop for OwnCluster {
 pub struct TestDatabase {
     pub url: String,
     pub name: String,
-    pub cluster: Cluster,
+    pub cluster: Arc<Cluster>,
 }
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl TestDatabase {
     /// An empty one.
-    pub async fn empty(cluster: Cluster) -> Self {
+    pub async fn empty(cluster: Arc<Cluster>) -> Self {
         Self::create(cluster, "template0").await
     }
 
     /// One with our schema, cloned from a template that the first test makes.
-    pub async fn from_template(cluster: Cluster) -> Self {
+    pub async fn from_template(cluster: Arc<Cluster>) -> Self {
         let template = format!("lariat_template_{:016x}", schema_hash());
         let admin = cluster.admin().await;
         admin.batch_execute("SELECT pg_advisory_lock(7215)").await.unwrap();
@@ -203,7 +209,7 @@ impl TestDatabase {
         Self::create(cluster, &template).await
     }
 
-    async fn create(cluster: Cluster, template: &str) -> Self {
+    async fn create(cluster: Arc<Cluster>, template: &str) -> Self {
         let name = format!("lariat_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let admin = cluster.admin().await;
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await.unwrap();
@@ -218,7 +224,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Cluster::Given(url) = &self.cluster else { return };
+        let Cluster::Given(url) = &*self.cluster else { return };
         let (url, name) = (url.clone(), self.name.clone());
         let drop = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

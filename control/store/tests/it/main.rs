@@ -2,5 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod crash;
+mod faults;
+mod files;
+mod outcome;
+mod random;
+mod schema;
+mod shared;
 mod suite;
 mod support;

@@ -1,7 +1,9 @@
 //! Databases to test on, each for one test alone.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use control_model::{Kind, Object, Table, Tables};
 use control_store::{MemoryDatabase, Store, StoreOptions};
 
 use crate::cluster::{Cluster, TestDatabase};
@@ -23,11 +25,11 @@ impl Place {
     }
 
     pub async fn postgres() -> Self {
-        Self::Postgres(Box::new(TestDatabase::from_template(Cluster::get().await).await))
+        Self::postgres_on(Cluster::get().await).await
     }
 
-    pub fn is_shared(&self) -> bool {
-        !matches!(self, Self::Sqlite(_))
+    pub async fn postgres_on(cluster: Arc<Cluster>) -> Self {
+        Self::Postgres(Box::new(TestDatabase::from_template(cluster).await))
     }
 
     pub fn url(&self) -> String {
@@ -52,6 +54,44 @@ impl Place {
 
 pub fn sqlite_url(directory: &Path) -> String {
     format!("sqlite:{}", directory.join("lariat.db").display())
+}
+
+/// Waits for a condition, and shows the last state where it does not come.
+pub async fn eventually<T: std::fmt::Debug>(what: &str, mut state: impl AsyncFnMut() -> Result<(), T>) {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        match state().await {
+            Ok(()) => return,
+            Err(last) if std::time::Instant::now() > limit => panic!("{what} did not come; last: {last:?}"),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    }
+}
+
+/// Demands that two pictures are the same: all rows, the revision, and the unique texts that are held.
+pub fn assert_same(left: &Tables, right: &Tables) {
+    fn table<O: Object>(left: &Table<O>, right: &Table<O>) {
+        let rows = |table: &Table<O>| table.iter().map(|row| row.id.raw()).collect::<Vec<_>>();
+        assert_eq!(rows(left), rows(right));
+        for (left, right) in left.iter().zip(right.iter()) {
+            assert_eq!(left, right);
+        }
+    }
+    assert_eq!(left.revision, right.revision);
+    table(&left.accounts, &right.accounts);
+    table(&left.credentials, &right.credentials);
+    table(&left.projects, &right.projects);
+    table(&left.members, &right.members);
+    table(&left.settings, &right.settings);
+    table(&left.hosts, &right.hosts);
+    table(&left.stacks, &right.stacks);
+    table(&left.services, &right.services);
+    table(&left.containers, &right.containers);
+    table(&left.volumes, &right.volumes);
+    for row in left.stacks.live() {
+        let unique = row.keys().unique.unwrap();
+        assert_eq!(left.unique_holder(Kind::Stack, &unique), right.unique_holder(Kind::Stack, &unique));
+    }
 }
 
 /// Makes one test for each engine out of a function that takes a place.
