@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use contract_values::{ContainerId, Incarnation, Labels, PortMapping, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A numbered set of observations; the number grows by one and starts at one for each outbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,8 +13,22 @@ pub struct Report {
     pub outbox: String,
     /// The number in that outbox.
     pub sequence: u64,
-    /// What was seen.
+    /// What was seen. Kinds of items that this version does not know are left out when reading, so that a newer agent's
+    /// report is still taken and acknowledged.
+    #[serde(deserialize_with = "known_items")]
     pub items: Vec<ReportItem>,
+}
+
+fn known_items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReportItem>, D::Error> {
+    const KNOWN: [&str; 5] = ["container", "native", "native_gone", "native_list", "host"];
+    let mut items = Vec::new();
+    for value in Vec::<serde_json::Value>::deserialize(deserializer)? {
+        let known = value.get("what").and_then(|what| what.as_str()).is_none_or(|what| KNOWN.contains(&what));
+        if known {
+            items.push(serde_json::from_value(value).map_err(serde::de::Error::custom)?);
+        }
+    }
+    Ok(items)
 }
 
 /// One observation.

@@ -92,6 +92,25 @@ fn a_report_has_a_place_in_time() {
     assert!(Rank::Assigned < Rank::Running && Rank::Running < Rank::Gone);
 }
 
+#[test]
+fn a_newer_agents_report_is_taken_without_what_is_not_known() {
+    let text = r#"{"outbox":"o","sequence":3,"items":[
+        {"what":"weather","sky":"blue"}, {"what":"native_gone","docker_id":"abc"}]}"#;
+    let report: Report = serde_json::from_str(text).unwrap();
+    assert_eq!(report.items, [ReportItem::NativeGone { docker_id: "abc".into() }]);
+    assert_eq!(serde_json::from_str::<Report>(&serde_json::to_string(&report).unwrap()).unwrap(), report);
+    let broken = r#"{"outbox":"o","sequence":3,"items":[{"what":"native_gone"}]}"#;
+    assert!(serde_json::from_str::<Report>(broken).is_err(), "a known item must be whole");
+    for item in [
+        ReportItem::NativeGone { docker_id: "a".into() },
+        ReportItem::NativeList { docker_ids: vec![] },
+        ReportItem::Host(Box::default()),
+    ] {
+        let one = Report { outbox: "o".into(), sequence: 1, items: vec![item] };
+        assert_eq!(serde_json::from_str::<Report>(&serde_json::to_string(&one).unwrap()).unwrap(), one);
+    }
+}
+
 proptest! {
     #[test]
     fn decoders_take_any_bytes_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
