@@ -1,21 +1,18 @@
-//! From a container's spec to the engine's words.
+//! From our spec to the body of the engine's request: a total function that names every field.
 
-use std::collections::{BTreeMap, HashMap};
-
-use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigIsolationEnum,
-    HostConfigLogConfig, NetworkingConfig, PortBinding, ResourcesBlkioWeightDevice, ResourcesUlimits,
-    RestartPolicy as EngineRestart, RestartPolicyNameEnum, ThrottleDevice,
-};
 use contract_protocol::{
-    ContainerSpec, HealthSpec, LogSpec, MountKind, MountSpec, NetworkAttachment, ResourceSpec, RestartPolicy,
+    ContainerSpec, DeviceSpec, HealthSpec, LogSpec, MountKind, MountSpec, NetworkAttachment, ResourceSpec,
+    RestartPolicy, UlimitSpec,
 };
 use contract_values::{Duration, PortMapping};
 use host_driver::CreateRequest;
+use serde_json::{Map, Value, json};
 
-/// Writes the request of `POST /containers/create`. Every field of the spec is named here, so that a new one cannot be
-/// forgotten; two are used elsewhere: `pull` by the agent and `platform` in the query.
-pub(crate) fn render_create(request: &CreateRequest<'_>) -> ContainerCreateBody {
+/// The version of the API since when a MAC address belongs to the endpoint.
+const MAC_AT_ENDPOINT: (usize, usize) = (1, 44);
+
+/// The body and the platform of a request to make a container.
+pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) -> (Value, Option<String>) {
     let ContainerSpec {
         image,
         pull: _,
@@ -58,7 +55,7 @@ pub(crate) fn render_create(request: &CreateRequest<'_>) -> ContainerCreateBody 
         cgroup_parent,
         isolation,
         runtime,
-        platform: _,
+        platform,
         storage_options,
         resources,
         shm_size,
@@ -69,102 +66,281 @@ pub(crate) fn render_create(request: &CreateRequest<'_>) -> ContainerCreateBody 
         log,
     } = request.spec;
 
-    let mut all_labels: HashMap<String, String> = labels.clone().into_iter().collect();
+    let mut all_labels = labels.clone();
     all_labels.extend(request.labels.clone());
-    let (network_mode, networking_config) = render_network(network, request, mac_address.as_deref());
-    let exposed: Vec<String> = ports.iter().chain(expose).map(private_port).collect();
-    let host = HostConfig {
-        binds: some_list(mounts.iter().filter_map(render_bind).collect()),
-        tmpfs: some_map(mounts.iter().filter(|m| m.kind == MountKind::Tmpfs).map(render_tmpfs).collect()),
-        port_bindings: some_map(render_ports(ports)),
-        publish_all_ports: publish_all_ports.then_some(true),
-        network_mode: Some(network_mode),
-        restart_policy: Some(render_restart(restart)),
-        volumes_from: some_list(request.volumes_from.to_vec()),
-        volume_driver: volume_driver.clone(),
-        devices: some_list(
-            devices
-                .iter()
-                .map(|device| DeviceMapping {
-                    path_on_host: Some(device.host_path.clone()),
-                    path_in_container: Some(device.container_path.clone()),
-                    cgroup_permissions: Some(device.permissions.clone()),
-                })
-                .collect(),
-        ),
-        privileged: Some(*privileged),
-        readonly_rootfs: Some(*read_only),
-        cap_add: some_list(cap_add.clone()),
-        cap_drop: some_list(cap_drop.clone()),
-        group_add: some_list(group_add.clone()),
-        security_opt: some_list(security_options.clone()),
-        sysctls: text_map(sysctls),
-        ulimits: some_list(
-            ulimits
-                .iter()
-                .map(|limit| ResourcesUlimits {
-                    name: Some(limit.name.clone()),
-                    soft: Some(limit.soft),
-                    hard: Some(limit.hard),
-                })
-                .collect(),
-        ),
-        dns: some_list(dns.clone()),
-        dns_options: some_list(dns_options.clone()),
-        dns_search: some_list(dns_search.clone()),
-        extra_hosts: some_list(extra_hosts.clone()),
-        pid_mode: pid_mode.clone(),
-        ipc_mode: ipc_mode.clone(),
-        uts_mode: uts_mode.clone(),
-        userns_mode: userns_mode.clone(),
-        cgroup_parent: cgroup_parent.clone(),
-        isolation: isolation.as_deref().and_then(render_isolation),
-        runtime: runtime.clone(),
-        storage_opt: text_map(storage_options),
-        shm_size: *shm_size,
-        init: *init,
-        log_config: log.as_ref().map(render_log),
-        ..render_resources(resources)
-    };
-    ContainerCreateBody {
-        image: Some(image.to_string()),
-        cmd: command.clone(),
-        // The engine reads an entry point of one empty text as «none at all».
-        entrypoint: entrypoint
-            .clone()
-            .map(|words| if words.is_empty() { vec![String::new()] } else { words }),
-        env: some_list(environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        labels: Some(all_labels),
-        hostname: hostname.clone(),
-        domainname: domain_name.clone(),
-        user: user.clone(),
-        working_dir: working_dir.clone(),
-        tty: Some(*tty),
-        open_stdin: Some(*stdin_open),
-        exposed_ports: some_list(exposed),
-        volumes: some_list(
-            mounts
-                .iter()
-                .filter(|m| m.kind == MountKind::Volume && m.source.is_empty())
-                .map(|m| m.target.clone())
-                .collect(),
-        ),
-        stop_signal: stop_signal.clone(),
-        stop_timeout: stop_timeout.map(whole_seconds),
-        healthcheck: health.as_ref().map(render_health),
-        host_config: Some(host),
-        networking_config,
-        ..ContainerCreateBody::default()
+    // What belongs to a network belongs to the container whose network it is; the engine refuses it elsewhere.
+    let shares_network = matches!(network, NetworkAttachment::Container { .. });
+    let own = |value: Value| if shares_network { Value::Null } else { value };
+
+    let mut body = Map::new();
+    put(&mut body, "Image", json!(image.to_string()));
+    put(&mut body, "Cmd", json!(command));
+    put(
+        &mut body,
+        "Entrypoint",
+        match entrypoint {
+            None => Value::Null,
+            // One empty word is the engine's way to say: none, not even the image's.
+            Some(words) if words.is_empty() => json!([""]),
+            Some(words) => json!(words),
+        },
+    );
+    let variables: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    put(&mut body, "Env", list(variables));
+    put(&mut body, "Labels", json!(all_labels));
+    put(&mut body, "Hostname", own(json!(hostname)));
+    put(&mut body, "Domainname", own(json!(domain_name)));
+    put(&mut body, "User", json!(user));
+    put(&mut body, "WorkingDir", json!(working_dir));
+    put(&mut body, "Tty", json!(tty));
+    put(&mut body, "OpenStdin", json!(stdin_open));
+    put(&mut body, "StopSignal", json!(stop_signal));
+    put(&mut body, "StopTimeout", json!(stop_timeout.map(whole_seconds)));
+    put(&mut body, "Healthcheck", json!(health.as_ref().map(health_body)));
+    put(&mut body, "ExposedPorts", own(exposed(ports, expose)));
+    put(&mut body, "Volumes", unnamed_volumes(mounts));
+
+    let mut host = Map::new();
+    put(&mut host, "Init", json!(init));
+    put(&mut host, "PortBindings", own(bindings(ports)));
+    put(&mut host, "PublishAllPorts", own(json!(publish_all_ports)));
+    put(&mut host, "Dns", own(list(dns.clone())));
+    put(&mut host, "DnsOptions", own(list(dns_options.clone())));
+    put(&mut host, "DnsSearch", own(list(dns_search.clone())));
+    put(&mut host, "ExtraHosts", own(list(extra_hosts.clone())));
+    put(&mut host, "Binds", binds(mounts));
+    put(&mut host, "Mounts", long_mounts(mounts));
+    put(&mut host, "Tmpfs", tmpfs(mounts));
+    put(&mut host, "VolumesFrom", list(request.volumes_from.to_vec()));
+    put(&mut host, "VolumeDriver", json!(volume_driver));
+    put(&mut host, "Devices", list(devices.iter().map(device_body).collect::<Vec<_>>()));
+    put(&mut host, "Privileged", json!(privileged));
+    put(&mut host, "ReadonlyRootfs", json!(read_only));
+    put(&mut host, "CapAdd", list(cap_add.clone()));
+    put(&mut host, "CapDrop", list(cap_drop.clone()));
+    put(&mut host, "GroupAdd", list(group_add.clone()));
+    put(&mut host, "SecurityOpt", list(security_options.clone()));
+    put(&mut host, "Sysctls", if sysctls.is_empty() { Value::Null } else { json!(sysctls) });
+    put(&mut host, "Ulimits", list(ulimits.iter().map(ulimit_body).collect::<Vec<_>>()));
+    put(&mut host, "PidMode", json!(pid_mode));
+    put(&mut host, "IpcMode", json!(ipc_mode));
+    put(&mut host, "UTSMode", json!(uts_mode));
+    put(&mut host, "UsernsMode", json!(userns_mode));
+    put(&mut host, "CgroupParent", json!(cgroup_parent));
+    put(&mut host, "Isolation", json!(isolation));
+    put(&mut host, "Runtime", json!(runtime));
+    put(
+        &mut host,
+        "StorageOpt",
+        if storage_options.is_empty() { Value::Null } else { json!(storage_options) },
+    );
+    put(&mut host, "ShmSize", json!(shm_size));
+    put(&mut host, "RestartPolicy", restart_body(restart));
+    put(&mut host, "LogConfig", json!(log.as_ref().map(log_body)));
+    put_resources(&mut host, resources);
+    put(
+        &mut host,
+        "NetworkMode",
+        match network {
+            NetworkAttachment::Bridge => json!("bridge"),
+            NetworkAttachment::Host => json!("host"),
+            NetworkAttachment::None => json!("none"),
+            NetworkAttachment::Container { .. } => {
+                json!(request.network_container.map(|docker_id| format!("container:{docker_id}")))
+            }
+            NetworkAttachment::Named { network, .. } => json!(network),
+        },
+    );
+    body.insert("HostConfig".into(), Value::Object(host));
+
+    let mut endpoint = Map::new();
+    let mut endpoint_of = None;
+    if let NetworkAttachment::Named { network, aliases } = network {
+        endpoint_of = Some(network.as_str());
+        put(&mut endpoint, "Aliases", list(aliases.clone()));
+    }
+    if version >= MAC_AT_ENDPOINT && !shares_network {
+        if mac_address.is_some() && *network == NetworkAttachment::Bridge {
+            endpoint_of = Some("bridge");
+        }
+        put(&mut endpoint, "MacAddress", json!(mac_address));
+    } else {
+        put(&mut body, "MacAddress", own(json!(mac_address)));
+    }
+    if let Some(network) = endpoint_of {
+        let endpoints: Map<String, Value> =
+            [(network.to_owned(), Value::Object(endpoint))].into_iter().collect();
+        body.insert("NetworkingConfig".into(), json!({ "EndpointsConfig": endpoints }));
+    }
+    (Value::Object(body), platform.clone())
+}
+
+/// Puts a value in, unless it leaves the choice to the engine.
+fn put(map: &mut Map<String, Value>, name: &str, value: Value) {
+    if !value.is_null() {
+        map.insert(name.to_owned(), value);
     }
 }
 
-fn render_resources(resources: &ResourceSpec) -> HostConfig {
+fn list<T: serde::Serialize>(items: Vec<T>) -> Value {
+    if items.is_empty() { Value::Null } else { json!(items) }
+}
+
+fn whole_seconds(span: Duration) -> i64 {
+    if span.0 < 0 { -1 } else { span.0.saturating_add(999) / 1000 }
+}
+
+fn nanoseconds(span: Duration) -> i64 {
+    span.0.saturating_mul(1_000_000)
+}
+
+fn port_key(port: &PortMapping) -> String {
+    format!("{}/{}", port.private, port.transport)
+}
+
+fn exposed(ports: &[PortMapping], expose: &[PortMapping]) -> Value {
+    let keys: Map<String, Value> =
+        ports.iter().chain(expose).map(|port| (port_key(port), json!({}))).collect();
+    if keys.is_empty() { Value::Null } else { Value::Object(keys) }
+}
+
+fn bindings(ports: &[PortMapping]) -> Value {
+    let mut bindings: std::collections::BTreeMap<String, Vec<Value>> = std::collections::BTreeMap::new();
+    for port in ports {
+        let address = port.address.map(|address| address.to_string()).unwrap_or_default();
+        let public = port.public.map(|public| public.to_string()).unwrap_or_default();
+        bindings.entry(port_key(port)).or_default().push(json!({ "HostIp": address, "HostPort": public }));
+    }
+    if bindings.is_empty() { Value::Null } else { json!(bindings) }
+}
+
+/// Whether a mount has the short form `source:target:options`, which makes a missing source and knows all options.
+fn is_short(mount: &MountSpec) -> bool {
+    let is_sourced = match mount.kind {
+        MountKind::Bind => true,
+        MountKind::Volume => !mount.source.is_empty(),
+        MountKind::Tmpfs => false,
+    };
+    is_sourced && !mount.source.contains(':') && !mount.target.contains(':')
+}
+
+fn is_plain_unnamed(mount: &MountSpec) -> bool {
+    mount.kind == MountKind::Volume && mount.source.is_empty() && !mount.read_only && mount.options.is_empty()
+}
+
+fn binds(mounts: &[MountSpec]) -> Value {
+    let short = |mount: &MountSpec| {
+        let mut options = mount.options.clone();
+        if mount.read_only && !options.iter().any(|option| option == "ro") {
+            options.insert(0, "ro".into());
+        }
+        let mut text = format!("{}:{}", mount.source, mount.target);
+        if !options.is_empty() {
+            text = format!("{text}:{}", options.join(","));
+        }
+        text
+    };
+    list(mounts.iter().filter(|mount| is_short(mount)).map(short).collect::<Vec<_>>())
+}
+
+fn unnamed_volumes(mounts: &[MountSpec]) -> Value {
+    let targets: Map<String, Value> = mounts
+        .iter()
+        .filter(|mount| is_plain_unnamed(mount))
+        .map(|mount| (mount.target.clone(), json!({})))
+        .collect();
+    if targets.is_empty() { Value::Null } else { Value::Object(targets) }
+}
+
+fn long_mounts(mounts: &[MountSpec]) -> Value {
+    const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+    let long = |mount: &MountSpec| {
+        let mut body = Map::new();
+        put(&mut body, "Target", json!(mount.target));
+        put(&mut body, "ReadOnly", json!(mount.read_only));
+        if !mount.source.is_empty() {
+            put(&mut body, "Source", json!(mount.source));
+        }
+        let has = |name: &str| mount.options.iter().any(|option| option == name);
+        match mount.kind {
+            MountKind::Bind => {
+                put(&mut body, "Type", json!("bind"));
+                let propagation = PROPAGATIONS.into_iter().find(|name| has(name));
+                if let Some(propagation) = propagation {
+                    put(&mut body, "BindOptions", json!({ "Propagation": propagation }));
+                }
+            }
+            MountKind::Volume | MountKind::Tmpfs => {
+                put(&mut body, "Type", json!("volume"));
+                if has("nocopy") {
+                    put(&mut body, "VolumeOptions", json!({ "NoCopy": true }));
+                }
+            }
+        }
+        Value::Object(body)
+    };
+    let is_long =
+        |mount: &&MountSpec| mount.kind != MountKind::Tmpfs && !is_short(mount) && !is_plain_unnamed(mount);
+    list(mounts.iter().filter(is_long).map(long).collect::<Vec<_>>())
+}
+
+fn tmpfs(mounts: &[MountSpec]) -> Value {
+    let of = |mount: &MountSpec| {
+        let mut options = mount.options.clone();
+        if mount.read_only {
+            options.insert(0, "ro".into());
+        }
+        (mount.target.clone(), json!(options.join(",")))
+    };
+    let all: Map<String, Value> =
+        mounts.iter().filter(|mount| mount.kind == MountKind::Tmpfs).map(of).collect();
+    if all.is_empty() { Value::Null } else { Value::Object(all) }
+}
+
+fn device_body(device: &DeviceSpec) -> Value {
+    let DeviceSpec { host_path, container_path, permissions } = device;
+    json!({ "PathOnHost": host_path, "PathInContainer": container_path, "CgroupPermissions": permissions })
+}
+
+fn ulimit_body(ulimit: &UlimitSpec) -> Value {
+    let UlimitSpec { name, soft, hard } = ulimit;
+    json!({ "Name": name, "Soft": soft, "Hard": hard })
+}
+
+fn restart_body(policy: &RestartPolicy) -> Value {
+    match policy {
+        RestartPolicy::No => json!({ "Name": "no" }),
+        RestartPolicy::Always => json!({ "Name": "always" }),
+        RestartPolicy::UnlessStopped => json!({ "Name": "unless-stopped" }),
+        RestartPolicy::OnFailure { most } => {
+            json!({ "Name": "on-failure", "MaximumRetryCount": most.unwrap_or(0) })
+        }
+    }
+}
+
+fn health_body(health: &HealthSpec) -> Value {
+    let HealthSpec { test, interval, timeout, retries, start_period } = health;
+    let mut body = Map::new();
+    put(&mut body, "Test", list(test.clone()));
+    put(&mut body, "Interval", json!(interval.map(nanoseconds)));
+    put(&mut body, "Timeout", json!(timeout.map(nanoseconds)));
+    put(&mut body, "Retries", json!(retries));
+    put(&mut body, "StartPeriod", json!(start_period.map(nanoseconds)));
+    Value::Object(body)
+}
+
+fn log_body(log: &LogSpec) -> Value {
+    let LogSpec { driver, options } = log;
+    json!({ "Type": driver, "Config": options })
+}
+
+fn put_resources(host: &mut Map<String, Value>, resources: &ResourceSpec) {
     let ResourceSpec {
         memory,
         memory_swap,
         memory_reservation,
         memory_swappiness,
-        kernel_memory: _, // Docker has dropped it; runc ignores it since 1.0.
+        kernel_memory,
         cpu_shares,
         cpu_quota,
         cpu_period,
@@ -183,172 +359,29 @@ fn render_resources(resources: &ResourceSpec) -> HostConfig {
         oom_kill_disable,
         oom_score_adj,
     } = resources;
-    HostConfig {
-        memory: *memory,
-        memory_swap: *memory_swap,
-        memory_reservation: *memory_reservation,
-        memory_swappiness: *memory_swappiness,
-        cpu_shares: *cpu_shares,
-        cpu_quota: *cpu_quota,
-        cpu_period: *cpu_period,
-        nano_cpus: *nano_cpus,
-        cpuset_cpus: cpuset.clone(),
-        cpuset_mems: cpuset_mems.clone(),
-        cpu_realtime_period: *cpu_realtime_period,
-        cpu_realtime_runtime: *cpu_realtime_runtime,
-        blkio_weight: *blkio_weight,
-        blkio_weight_device: some_list(
-            blkio_weight_device
-                .iter()
-                .map(|(path, weight)| ResourcesBlkioWeightDevice {
-                    path: Some(path.clone()),
-                    weight: usize::try_from(*weight).ok(),
-                })
-                .collect(),
-        ),
-        blkio_device_read_bps: render_throttle(device_read_bps),
-        blkio_device_write_bps: render_throttle(device_write_bps),
-        blkio_device_read_iops: render_throttle(device_read_iops),
-        blkio_device_write_iops: render_throttle(device_write_iops),
-        pids_limit: *pids_limit,
-        oom_kill_disable: *oom_kill_disable,
-        oom_score_adj: *oom_score_adj,
-        ..HostConfig::default()
-    }
-}
-
-fn render_network(
-    network: &NetworkAttachment,
-    request: &CreateRequest<'_>,
-    mac_address: Option<&str>,
-) -> (String, Option<NetworkingConfig>) {
-    let endpoint = |name: &str, aliases: Option<Vec<String>>| NetworkingConfig {
-        endpoints_config: Some(HashMap::from([(
-            name.to_owned(),
-            EndpointSettings {
-                aliases,
-                mac_address: mac_address.map(str::to_owned),
-                ..EndpointSettings::default()
-            },
-        )])),
+    let rates = |devices: &std::collections::BTreeMap<String, u64>, name: &str| {
+        list(devices.iter().map(|(path, rate)| json!({ "Path": path, name: rate })).collect::<Vec<_>>())
     };
-    match network {
-        NetworkAttachment::Bridge => {
-            ("bridge".to_owned(), mac_address.is_some().then(|| endpoint("bridge", None)))
-        }
-        NetworkAttachment::Host => ("host".to_owned(), None),
-        NetworkAttachment::None => ("none".to_owned(), None),
-        NetworkAttachment::Container { .. } => {
-            (format!("container:{}", request.network_container.unwrap_or_default()), None)
-        }
-        NetworkAttachment::Named { network, aliases } => {
-            (network.clone(), Some(endpoint(network, some_list(aliases.clone()))))
-        }
-    }
-}
-
-fn private_port(port: &PortMapping) -> String {
-    format!("{}/{}", port.private, port.transport)
-}
-
-fn render_ports(ports: &[PortMapping]) -> HashMap<String, Option<Vec<PortBinding>>> {
-    let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
-    for port in ports {
-        bindings.entry(private_port(port)).or_default().get_or_insert_default().push(PortBinding {
-            host_ip: port.address.map(|address| address.to_string()),
-            host_port: Some(port.public.map_or_else(String::new, |public| public.to_string())),
-        });
-    }
-    bindings
-}
-
-/// The short form `source:target[:options]`, which makes a missing folder and copies an image's content into a new volume, as
-/// `docker run -v` does.
-fn render_bind(mount: &MountSpec) -> Option<String> {
-    if mount.kind == MountKind::Tmpfs || mount.source.is_empty() {
-        return None;
-    }
-    let mut options = mount.options.clone();
-    if mount.read_only {
-        options.push("ro".to_owned());
-    }
-    let mut text = format!("{}:{}", mount.source, mount.target);
-    if !options.is_empty() {
-        text.push(':');
-        text.push_str(&options.join(","));
-    }
-    Some(text)
-}
-
-fn render_tmpfs(mount: &MountSpec) -> (String, String) {
-    let mut options = mount.options.clone();
-    if mount.read_only {
-        options.push("ro".to_owned());
-    }
-    (mount.target.clone(), options.join(","))
-}
-
-fn render_restart(policy: &RestartPolicy) -> EngineRestart {
-    let (name, most) = match policy {
-        RestartPolicy::No => (RestartPolicyNameEnum::NO, None),
-        RestartPolicy::Always => (RestartPolicyNameEnum::ALWAYS, None),
-        RestartPolicy::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
-        RestartPolicy::OnFailure { most } => (RestartPolicyNameEnum::ON_FAILURE, *most),
-    };
-    EngineRestart { name: Some(name), maximum_retry_count: most.map(i64::from) }
-}
-
-fn render_health(health: &HealthSpec) -> HealthConfig {
-    let HealthSpec { test, interval, timeout, retries, start_period } = health;
-    let nanoseconds = |span: Option<Duration>| span.map(|span| span.0.saturating_mul(1_000_000));
-    HealthConfig {
-        test: some_list(test.clone()),
-        interval: nanoseconds(*interval),
-        timeout: nanoseconds(*timeout),
-        retries: *retries,
-        start_period: nanoseconds(*start_period),
-        ..HealthConfig::default()
-    }
-}
-
-fn render_log(log: &LogSpec) -> HostConfigLogConfig {
-    HostConfigLogConfig {
-        typ: (!log.driver.is_empty()).then(|| log.driver.clone()),
-        config: text_map(&log.options),
-    }
-}
-
-fn render_isolation(isolation: &str) -> Option<HostConfigIsolationEnum> {
-    match isolation {
-        "default" => Some(HostConfigIsolationEnum::DEFAULT),
-        "process" => Some(HostConfigIsolationEnum::PROCESS),
-        "hyperv" => Some(HostConfigIsolationEnum::HYPERV),
-        _ => None,
-    }
-}
-
-fn render_throttle(limits: &BTreeMap<String, u64>) -> Option<Vec<ThrottleDevice>> {
-    some_list(
-        limits
-            .iter()
-            .map(|(path, rate)| ThrottleDevice { path: Some(path.clone()), rate: i64::try_from(*rate).ok() })
-            .collect(),
-    )
-}
-
-/// Whole seconds, rounded up, so that a short grace does not become none.
-pub(crate) fn whole_seconds(span: Duration) -> i64 {
-    (span.0.max(0) + 999) / 1000
-}
-
-fn some_list<T>(list: Vec<T>) -> Option<Vec<T>> {
-    (!list.is_empty()).then_some(list)
-}
-
-fn some_map<K, V>(map: HashMap<K, V>) -> Option<HashMap<K, V>> {
-    (!map.is_empty()).then_some(map)
-}
-
-fn text_map(map: &BTreeMap<String, String>) -> Option<HashMap<String, String>> {
-    (!map.is_empty()).then(|| map.clone().into_iter().collect())
+    put(host, "Memory", json!(memory));
+    put(host, "MemorySwap", json!(memory_swap));
+    put(host, "MemoryReservation", json!(memory_reservation));
+    put(host, "MemorySwappiness", json!(memory_swappiness));
+    put(host, "KernelMemory", json!(kernel_memory));
+    put(host, "CpuShares", json!(cpu_shares));
+    put(host, "CpuQuota", json!(cpu_quota));
+    put(host, "CpuPeriod", json!(cpu_period));
+    put(host, "NanoCpus", json!(nano_cpus));
+    put(host, "CpusetCpus", json!(cpuset));
+    put(host, "CpusetMems", json!(cpuset_mems));
+    put(host, "CpuRealtimePeriod", json!(cpu_realtime_period));
+    put(host, "CpuRealtimeRuntime", json!(cpu_realtime_runtime));
+    put(host, "BlkioWeight", json!(blkio_weight));
+    put(host, "BlkioWeightDevice", rates(blkio_weight_device, "Weight"));
+    put(host, "BlkioDeviceReadBps", rates(device_read_bps, "Rate"));
+    put(host, "BlkioDeviceWriteBps", rates(device_write_bps, "Rate"));
+    put(host, "BlkioDeviceReadIOps", rates(device_read_iops, "Rate"));
+    put(host, "BlkioDeviceWriteIOps", rates(device_write_iops, "Rate"));
+    put(host, "PidsLimit", json!(pids_limit));
+    put(host, "OomKillDisable", json!(oom_kill_disable));
+    put(host, "OomScoreAdj", json!(oom_score_adj));
 }

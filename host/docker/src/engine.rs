@@ -1,109 +1,123 @@
-//! The driver itself.
+//! The agent's engine over Docker's API.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::container::LogOutput;
-use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use bollard::models::{CreateImageInfo, NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptions, EventsOptions, InspectContainerOptions, KillContainerOptions,
-    ListContainersOptions, ListNetworksOptions, LogsOptions, RemoveContainerOptions, ResizeExecOptions,
-    StartContainerOptions, StatsOptions, StopContainerOptions,
+    CreateImageOptions, KillContainerOptions, ListContainersOptions, ListNetworksOptions,
+    RemoveContainerOptions, StopContainerOptions,
 };
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{Docker, models};
 use contract_protocol::{
     EngineFacts, ExecRequest, FailureCode, LogsRequest, NetworkSpec, Progress, VolumeSpec,
 };
-use contract_values::{Duration, ImageRef, Labels, Timestamp};
-use futures_util::{StreamExt, TryStreamExt};
+use contract_values::{ImageRef, Labels, Timestamp};
+use futures_util::StreamExt;
 use host_driver::{
     ByteStream, ContainerSummary, ContainerView, CreateRequest, Engine, EngineError, EventStream,
-    ExecControl, ExecSession, JsonStream, NetworkView, ObjectKind, OutputChunk, OutputStream, PullProgress,
+    ExecControl, ExecSession, JsonStream, NetworkView, ObjectKind, OutputStream, PullProgress,
 };
-use tokio::io::AsyncWrite;
-use tokio::net::UnixStream;
-use tokio::sync::RwLock;
+use hyper::Method;
+use serde_json::json;
+use tokio::time::Instant;
 
-use crate::create::{render_create, whole_seconds};
-use crate::errors::explain;
-use crate::view::{read_event, read_summary, read_view};
+use crate::api::{Socket, lines, quoted, take_apart};
+use crate::create::create_body;
+use crate::failure::{Operation, engine_error};
+use crate::view;
 
-/// How long the engine may take to begin its answer.
-const ANSWER_SECONDS: u64 = 120;
-/// How much longer than its grace a stop may take.
-const STOP_MARGIN: StdDuration = StdDuration::from_secs(60);
-/// The engine's grace when a container names none.
-const ENGINE_GRACE: Duration = Duration::seconds(10);
+/// How long the engine may take to answer a call, in seconds.
+const LIMIT: u64 = 120;
+/// How long a stop takes before the kill when nobody says, and what the engine may take beyond it.
+const STOP_DEFAULT: Duration = Duration::from_secs(10);
+/// How often a pull tells how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How long an ended process may take to have an exit code.
+const EXIT_CODE_LIMIT: Duration = Duration::from_secs(5);
 
-/// A Docker Engine on a local socket.
+/// Docker's engine, or one that speaks its API, behind a Unix socket.
 #[derive(Debug)]
 pub struct DockerEngine {
-    socket: PathBuf,
-    client: RwLock<Option<Docker>>,
+    socket: Socket,
+    /// The client that speaks the version negotiated last.
+    client: Mutex<Option<Docker>>,
 }
 
 impl DockerEngine {
-    /// Names the engine by its socket, such as `/var/run/docker.sock`, with or without `unix://`. Nothing is
-    /// connected yet; an engine that is not there is found out by the first call.
+    /// Names the engine by its socket, such as `/var/run/docker.sock`, with or without `unix://`. Nothing is connected
+    /// yet: an engine that is not there is found out by the first call.
     pub fn new(socket: &str) -> Self {
         let path = socket.strip_prefix("unix://").unwrap_or(socket);
-        Self { socket: PathBuf::from(path), client: RwLock::new(None) }
+        Self { socket: Socket::new(PathBuf::from(path)), client: Mutex::new(None) }
     }
 
     /// The path of the socket.
     pub fn socket(&self) -> &Path {
-        &self.socket
+        self.socket.path()
     }
 
-    /// A client that speaks the engine's version. It holds no connection, so it outlives the engine's restarts; it is
-    /// negotiated anew after the engine could not be reached, because it may have been replaced.
+    fn known_client(&self) -> Option<Docker> {
+        self.client.lock().expect("the client is swapped without panics").clone()
+    }
+
+    /// The client, after asking the engine for its version where that is not known.
     async fn client(&self) -> Result<Docker, EngineError> {
-        if let Some(client) = self.client.read().await.as_ref() {
-            return Ok(client.clone());
+        match self.known_client() {
+            Some(client) => Ok(client),
+            None => self.negotiate().await,
         }
-        let path = self.socket.to_string_lossy();
-        let client = Docker::connect_with_unix(&path, ANSWER_SECONDS, API_DEFAULT_VERSION)
-            .map_err(EngineError::unreachable)?;
-        let client =
-            client.negotiate_version().await.map_err(|error| explain(error, "negotiate a version", None))?;
-        *self.client.write().await = Some(client.clone());
+    }
+
+    async fn negotiate(&self) -> Result<Docker, EngineError> {
+        const ASK: Operation = Operation::on(ObjectKind::Container, "say its version");
+        let path = self.socket.path().to_string_lossy().into_owned();
+        let fresh = Docker::connect_with_unix(&path, LIMIT, bollard::API_DEFAULT_VERSION)
+            .map_err(|error| engine_error(ASK, error))?;
+        let client = fresh.negotiate_version().await.map_err(|error| engine_error(ASK, error))?;
+        *self.client.lock().expect("the client is swapped without panics") = Some(client.clone());
         Ok(client)
     }
 
-    async fn forget_if_unreachable(&self, error: EngineError) -> EngineError {
-        if error.is_unreachable() {
-            *self.client.write().await = None;
-        }
-        error
+    /// A path with the version in front.
+    async fn path(&self, path: &str) -> Result<String, EngineError> {
+        let version = self.client().await?.client_version();
+        Ok(format!("/v{}.{}{path}", version.major_version, version.minor_version))
     }
+}
 
-    async fn failed(
-        &self,
-        error: bollard::errors::Error,
-        operation: &'static str,
-        object: Option<ObjectKind>,
-    ) -> EngineError {
-        self.forget_if_unreachable(explain(error, operation, object)).await
-    }
+const fn on_container(text: &'static str) -> Operation {
+    Operation::on(ObjectKind::Container, text)
+}
+
+/// A time as the engine reads it in a query.
+fn engine_time(at: Timestamp) -> String {
+    format!("{}.{:09}", at.0.div_euclid(1000), at.0.rem_euclid(1000) * 1_000_000)
+}
+
+fn to_map(pairs: &BTreeMap<String, String>) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn both(spec: &Labels, own: &Labels) -> HashMap<String, String> {
+    let mut all = to_map(spec);
+    all.extend(to_map(own));
+    all
 }
 
 #[async_trait]
 impl Engine for DockerEngine {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        let client = self.client().await?;
-        let info = match client.info().await {
-            Ok(info) => info,
-            Err(error) => {
-                return Err(self.failed(error, "describe itself", Some(ObjectKind::Container)).await);
-            }
-        };
+        const ASK: Operation = on_container("describe itself");
+        // The engine may have been replaced by another version since.
+        let client = self.negotiate().await?;
+        let info = client.info().await.map_err(|error| engine_error(ASK, error))?;
+        let version = client.client_version();
         Ok(EngineFacts {
             version: info.server_version.unwrap_or_default(),
-            api_version: client.client_version().to_string(),
+            api_version: format!("{}.{}", version.major_version, version.minor_version),
             storage_driver: info.driver.unwrap_or_default(),
             root_dir: info.docker_root_dir.unwrap_or_default(),
             cgroup_version: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
@@ -112,34 +126,38 @@ impl Engine for DockerEngine {
 
     async fn list(&self) -> Result<Vec<ContainerSummary>, EngineError> {
         let options = ListContainersOptions { all: true, ..Default::default() };
-        match self.client().await?.list_containers(Some(options)).await {
-            Ok(list) => Ok(list.into_iter().filter_map(read_summary).collect()),
-            Err(error) => Err(self.failed(error, "list containers", Some(ObjectKind::Container)).await),
-        }
+        let client = self.client().await?;
+        let list = client
+            .list_containers(Some(options))
+            .await
+            .map_err(|error| engine_error(on_container("list containers"), error))?;
+        Ok(list.into_iter().map(view::summary).collect())
     }
 
     async fn inspect(&self, docker_id: &str) -> Result<ContainerView, EngineError> {
-        match self.client().await?.inspect_container(docker_id, None::<InspectContainerOptions>).await {
-            Ok(found) => Ok(read_view(found)),
-            Err(error) => Err(self.failed(error, "describe a container", Some(ObjectKind::Container)).await),
-        }
+        let client = self.client().await?;
+        let found = client
+            .inspect_container(docker_id, None)
+            .await
+            .map_err(|error| engine_error(on_container("describe a container"), error))?;
+        Ok(view::view(found))
     }
 
     async fn inspect_json(&self, docker_id: &str) -> Result<String, EngineError> {
-        match self.client().await?.inspect_container(docker_id, None::<InspectContainerOptions>).await {
-            Ok(found) => serde_json::to_string(&found).map_err(|error| EngineError::Refused {
-                code: FailureCode::Other,
-                text: format!("the engine's description cannot be written: {error}"),
-            }),
-            Err(error) => Err(self.failed(error, "describe a container", Some(ObjectKind::Container)).await),
-        }
+        const ASK: Operation = on_container("describe a container");
+        let path = self.path(&format!("/containers/{}/json", quoted(docker_id))).await?;
+        self.socket.call(ASK, Method::GET, &path, None, false).await?.text(ASK).await
     }
 
     async fn image_id(&self, image: &ImageRef) -> Result<Option<String>, EngineError> {
-        match self.client().await?.inspect_image(&image.to_string()).await {
-            Ok(found) => Ok(found.id),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(self.failed(error, "describe an image", None).await),
+        let client = self.client().await?;
+        match client.inspect_image(&image.to_string()).await {
+            Ok(found) => Ok(Some(found.id.unwrap_or_default())),
+            Err(error) => match engine_error(on_container("describe an image"), error) {
+                EngineError::Refused { code: FailureCode::ImageNotFound, .. }
+                | EngineError::NotFound { .. } => Ok(None),
+                error => Err(error),
+            },
         }
     }
 
@@ -149,127 +167,151 @@ impl Engine for DockerEngine {
         platform: Option<&str>,
         progress: PullProgress<'_>,
     ) -> Result<(), EngineError> {
+        let tag = image.digest.as_deref().unwrap_or(image.tag_or_latest());
         let options = CreateImageOptions {
             from_image: Some(image.repository.clone()),
-            tag: Some(image.digest.clone().unwrap_or_else(|| image.tag_or_latest().to_owned())),
+            tag: Some(tag.to_owned()),
             platform: platform.unwrap_or_default().to_owned(),
             ..Default::default()
         };
-        let client = self.client().await?;
-        let mut layers = Layers::default();
-        let mut steps = std::pin::pin!(client.create_image(Some(options), None, None));
-        loop {
-            match steps.try_next().await {
-                Ok(Some(step)) => {
-                    layers.take(&step);
-                    progress(Progress { text: format!("pulling {image}"), percent: layers.percent() });
-                    if let Some(detail) = step.error_detail {
-                        let text = detail.message.unwrap_or_else(|| "the pull failed".to_owned());
-                        return Err(EngineError::Refused { code: crate::errors::failure_code(&text), text });
+        let text = format!("pulling {image}");
+        progress(Progress { text: text.clone(), percent: None });
+        // A registry that is far away may take long before the first word.
+        let client = self.client().await?.with_timeout(Duration::from_secs(5 * LIMIT));
+        let mut stream = Box::pin(client.create_image(Some(options), None, None));
+        let mut layers: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        let mut told = (Instant::now(), None);
+        while let Some(word) = stream.next().await {
+            let word = word.map_err(|error| engine_error(Operation::PULL, error))?;
+            let Some(layer) = word.id else { continue };
+            let detail = word.progress_detail.unwrap_or_default();
+            match (word.status.as_deref(), detail.current, detail.total) {
+                (Some("Downloading"), Some(current), Some(total)) if total > 0 => {
+                    layers.insert(layer, (current, total));
+                }
+                (Some("Download complete" | "Pull complete" | "Already exists"), _, _) => {
+                    if let Some((current, total)) = layers.get_mut(&layer) {
+                        *current = *total;
                     }
                 }
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(self.failed(error, "pull an image", None).await),
+                _ => {}
+            }
+            let sums =
+                layers.values().fold((0, 0), |(done, all), (current, total)| (done + current, all + total));
+            let percent =
+                (sums.1 > 0).then(|| u8::try_from((sums.0 * 100 / sums.1).clamp(0, 100)).unwrap_or(100));
+            if percent != told.1 && told.0.elapsed() >= TELL_EVERY {
+                told = (Instant::now(), percent);
+                progress(Progress { text: text.clone(), percent });
             }
         }
+        Ok(())
     }
 
     async fn create(&self, request: &CreateRequest<'_>) -> Result<String, EngineError> {
-        let options = CreateContainerOptions {
-            name: Some(request.name.to_owned()),
-            platform: request.spec.platform.clone().unwrap_or_default(),
-        };
-        match self.client().await?.create_container(Some(options), render_create(request)).await {
-            Ok(made) => Ok(made.id),
-            // A 404 on creation is the image, unless the words name something else.
-            Err(error) => Err(match self.failed(error, "create a container", None).await {
-                EngineError::Refused { code: FailureCode::ImageNotFound, text }
-                    if !text.to_lowercase().contains("image") =>
-                {
-                    EngineError::Refused { code: FailureCode::InvalidOption, text }
-                }
-                other => other,
-            }),
+        const MAKE: Operation = on_container("make a container");
+        let version = self.client().await?.client_version();
+        let (body, platform) = create_body(request, (version.major_version, version.minor_version));
+        let mut path = self.path(&format!("/containers/create?name={}", quoted(request.name))).await?;
+        // Before 1.41 the engine does not know the word and ignores it.
+        if let Some(platform) = platform {
+            path.push_str(&format!("&platform={}", quoted(&platform)));
         }
+        let bytes = serde_json::to_vec(&body).expect("a JSON value can be written");
+        let text = self.socket.call(MAKE, Method::POST, &path, Some(bytes), false).await?.text(MAKE).await?;
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        for warning in answer.get("Warnings").and_then(|list| list.as_array()).into_iter().flatten() {
+            tracing::info!(container.name = request.name, "the engine warns: {warning}");
+        }
+        answer.get("Id").and_then(|id| id.as_str()).map(str::to_owned).ok_or_else(|| EngineError::Refused {
+            code: FailureCode::Other,
+            text: "the engine made a container and did not say which".into(),
+        })
     }
 
     async fn start(&self, docker_id: &str) -> Result<(), EngineError> {
-        match self.client().await?.start_container(docker_id, None::<StartContainerOptions>).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.failed(error, "start a container", Some(ObjectKind::Container)).await),
-        }
+        let client = self.client().await?;
+        let started = client.start_container(docker_id, None).await;
+        started.map_err(|error| engine_error(on_container("start a container"), error))
     }
 
-    async fn stop(&self, docker_id: &str, timeout: Option<Duration>) -> Result<(), EngineError> {
-        let grace = timeout.unwrap_or(ENGINE_GRACE);
-        let client = self.client().await?.with_timeout(grace.to_std() + STOP_MARGIN);
-        let t = timeout.map(|span| i32::try_from(whole_seconds(span)).unwrap_or(i32::MAX));
-        match client.stop_container(docker_id, Some(StopContainerOptions { signal: None, t })).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.failed(error, "stop a container", Some(ObjectKind::Container)).await),
-        }
+    async fn stop(
+        &self,
+        docker_id: &str,
+        timeout: Option<contract_values::Duration>,
+    ) -> Result<(), EngineError> {
+        let seconds =
+            timeout.map(|timeout| i32::try_from((timeout.0.max(0) + 999) / 1000).unwrap_or(i32::MAX));
+        let wait = match timeout {
+            Some(timeout) => timeout.to_std(),
+            // The container may have a time of its own, which only the engine knows.
+            None => STOP_DEFAULT.max(Duration::from_secs(3600)),
+        };
+        let client = self.client().await?.with_timeout(wait.saturating_add(Duration::from_secs(LIMIT)));
+        let options = StopContainerOptions { t: seconds, ..Default::default() };
+        let stopped = client.stop_container(docker_id, Some(options)).await;
+        stopped.map_err(|error| engine_error(on_container("stop a container"), error))
     }
 
     async fn kill(&self, docker_id: &str, signal: &str) -> Result<(), EngineError> {
+        let client = self.client().await?;
         let options = KillContainerOptions { signal: signal.to_owned() };
-        match self.client().await?.kill_container(docker_id, Some(options)).await {
+        match client.kill_container(docker_id, Some(options)).await {
             Ok(()) => Ok(()),
-            // 409: it does not run.
+            // It does not run.
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
-            Err(error) => Err(self.failed(error, "signal a container", Some(ObjectKind::Container)).await),
+            Err(error) => Err(engine_error(on_container("signal a container"), error)),
         }
     }
 
     async fn remove(&self, docker_id: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptions { v: true, force: true, link: false };
-        match self.client().await?.remove_container(docker_id, Some(options)).await {
+        let client = self.client().await?;
+        let options = RemoveContainerOptions { v: true, force: true, ..Default::default() };
+        match client.remove_container(docker_id, Some(options)).await {
             Ok(()) => Ok(()),
-            // 409: it is being removed already; its event tells when that is over.
+            // Somebody else is at it: that it will have gone is all that is wanted.
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message })
                 if message.contains("already in progress") =>
             {
                 Ok(())
             }
-            Err(error) => Err(self.failed(error, "remove a container", Some(ObjectKind::Container)).await),
+            Err(error) => Err(engine_error(on_container("remove a container"), error)),
         }
     }
 
     async fn events(&self, since: Option<Timestamp>) -> Result<EventStream, EngineError> {
-        let client = self.client().await?;
-        // The request is sent when the stream is first read; «from now on» means from this call on.
-        let since = since.unwrap_or_else(now);
-        if let Err(error) = client.ping().await {
-            return Err(self.failed(error, "follow its events", Some(ObjectKind::Container)).await);
+        const FOLLOW: Operation = on_container("tell its events");
+        let filters = json!({ "type": ["container", "network", "volume"], "event": view::EVENTS });
+        let mut path = format!("/events?filters={}", quoted(&filters.to_string()));
+        if let Some(at) = since {
+            path.push_str(&format!("&since={}", engine_time(at)));
         }
-        let options = EventsOptions {
-            since: Some(format!("{}.{:03}", since.0.div_euclid(1000), since.0.rem_euclid(1000))),
-            until: None,
-            filters: Some(HashMap::from([(
-                "type".to_owned(),
-                vec!["container".to_owned(), "network".to_owned(), "volume".to_owned()],
-            )])),
-        };
-        let events = client.events(Some(options));
-        Ok(events
-            .map_err(|error| explain(error, "follow its events", Some(ObjectKind::Container)))
-            .try_filter_map(|event| std::future::ready(Ok(read_event(event))))
-            .boxed())
+        let path = self.path(&path).await?;
+        // When the head of the answer is there, the engine has begun to listen.
+        let call = self.socket.call(FOLLOW, Method::GET, &path, None, false).await?;
+        let stream = lines(call.pieces().boxed()).filter_map(|line| {
+            std::future::ready(match line {
+                Ok(line) => serde_json::from_str(&line).ok().and_then(view::event).map(Ok),
+                Err(error) => Some(Err(error)),
+            })
+        });
+        Ok(stream.boxed())
     }
 
     async fn networks(&self) -> Result<Vec<NetworkView>, EngineError> {
-        match self.client().await?.list_networks(None::<ListNetworksOptions>).await {
-            Ok(list) => Ok(list
-                .into_iter()
-                .filter_map(|network| {
-                    Some(NetworkView {
-                        name: network.name?,
-                        network_id: network.id?,
-                        labels: network.labels.unwrap_or_default().into_iter().collect(),
-                    })
-                })
-                .collect()),
-            Err(error) => Err(self.failed(error, "list networks", Some(ObjectKind::Network)).await),
-        }
+        let client = self.client().await?;
+        let list = client
+            .list_networks(None::<ListNetworksOptions>)
+            .await
+            .map_err(|error| engine_error(Operation::on(ObjectKind::Network, "list networks"), error))?;
+        Ok(list
+            .into_iter()
+            .map(|network| NetworkView {
+                name: network.name.unwrap_or_default(),
+                network_id: network.id.unwrap_or_default(),
+                labels: network.labels.unwrap_or_default().into_iter().collect(),
+            })
+            .collect())
     }
 
     async fn ensure_network(
@@ -278,210 +320,151 @@ impl Engine for DockerEngine {
         spec: &NetworkSpec,
         labels: &Labels,
     ) -> Result<(), EngineError> {
-        // The engine lets two networks share a name, so it is asked first.
+        const MAKE: Operation = Operation::on(ObjectKind::Network, "make a network");
+        let NetworkSpec { driver, options, labels: more } = spec;
+        // The engine would make a second one of the same name.
         if self.networks().await?.iter().any(|network| network.name == name) {
             return Ok(());
         }
-        let NetworkSpec { driver, options, labels: own } = spec;
-        let request = NetworkCreateRequest {
+        let request = models::NetworkCreateRequest {
             name: name.to_owned(),
             driver: Some(if driver.is_empty() { "bridge".to_owned() } else { driver.clone() }),
-            options: (!options.is_empty()).then(|| options.clone().into_iter().collect()),
-            labels: Some(own.clone().into_iter().chain(labels.clone()).collect()),
+            options: Some(to_map(options)),
+            labels: Some(both(more, labels)),
+            attachable: Some(true),
             ..Default::default()
         };
-        match self.client().await?.create_network(request).await {
+        let client = self.client().await?;
+        match client.create_network(request).await {
             Ok(_) => Ok(()),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
-            Err(error) => Err(self.failed(error, "make a network", Some(ObjectKind::Network)).await),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message })
+                if message.contains("already exists") =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(engine_error(MAKE, error)),
         }
     }
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
-        match self.client().await?.remove_network(name).await {
-            Ok(()) => Ok(()),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-            Err(error) => Err(self.failed(error, "remove a network", Some(ObjectKind::Network)).await),
+        const DROP: Operation = Operation::on(ObjectKind::Network, "remove a network");
+        let client = self.client().await?;
+        match client.remove_network(name).await.map_err(|error| engine_error(DROP, error)) {
+            Err(error) if error.is_not_found() => Ok(()),
+            result => result,
         }
     }
 
     async fn ensure_volume(&self, name: &str, spec: &VolumeSpec, labels: &Labels) -> Result<(), EngineError> {
-        let VolumeSpec { driver, options, labels: own } = spec;
-        let request = VolumeCreateRequest {
+        const MAKE: Operation = Operation::on(ObjectKind::Volume, "make a volume");
+        let VolumeSpec { driver, options, labels: more } = spec;
+        let request = models::VolumeCreateRequest {
             name: Some(name.to_owned()),
             driver: Some(if driver.is_empty() { "local".to_owned() } else { driver.clone() }),
-            driver_opts: (!options.is_empty()).then(|| options.clone().into_iter().collect()),
-            labels: Some(own.clone().into_iter().chain(labels.clone()).collect()),
+            driver_opts: Some(to_map(options)),
+            labels: Some(both(more, labels)),
             ..Default::default()
         };
-        match self.client().await?.create_volume(request).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.failed(error, "make a volume", Some(ObjectKind::Volume)).await),
-        }
+        let client = self.client().await?;
+        client.create_volume(request).await.map_err(|error| engine_error(MAKE, error))?;
+        Ok(())
     }
 
     async fn logs(&self, request: &LogsRequest) -> Result<OutputStream, EngineError> {
-        // The engine's stream ends in silence when the container is not there, so it is asked first.
-        self.inspect(&request.docker_id).await?;
-        let options = LogsOptions {
-            follow: request.follow,
-            stdout: true,
-            stderr: true,
-            since: request.since.map_or(0, |at| i32::try_from(at.0.div_euclid(1000)).unwrap_or(i32::MAX)),
-            until: 0,
-            timestamps: request.timestamps,
-            tail: request.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
-        };
-        let output = self.client().await?.logs(&request.docker_id, Some(options));
-        Ok(read_output(output.map_err(|error| explain(error, "read output", Some(ObjectKind::Container)))))
+        const READ: Operation = on_container("read the output of a container");
+        let LogsRequest { docker_id, follow, tail, since, timestamps } = request;
+        let client = self.client().await?;
+        let found =
+            client.inspect_container(docker_id, None).await.map_err(|error| engine_error(READ, error))?;
+        let has_terminal = found.config.and_then(|config| config.tty).unwrap_or(false);
+        let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let since = since.map_or_else(|| "0".to_owned(), engine_time);
+        let path = format!(
+            "/containers/{}/logs?stdout=1&stderr=1&follow={}&timestamps={}&tail={tail}&since={since}",
+            quoted(docker_id),
+            u8::from(*follow),
+            u8::from(*timestamps)
+        );
+        let path = self.path(&path).await?;
+        let call = self.socket.call(READ, Method::GET, &path, None, false).await?;
+        Ok(take_apart(call.pieces(), has_terminal).boxed())
     }
 
     async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, EngineError> {
-        let client = self.client().await?;
-        let options = CreateExecOptions {
-            attach_stdin: Some(request.stdin),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            tty: Some(request.tty),
-            env: (!request.environment.is_empty()).then(|| request.environment.clone()),
-            cmd: Some(request.command.clone()),
-            user: request.user.clone(),
-            working_dir: request.working_dir.clone(),
-            ..Default::default()
-        };
-        let made = match client.create_exec(&request.docker_id, options).await {
-            Ok(made) => made,
-            Err(error) => {
-                return Err(self.failed(error, "prepare a process", Some(ObjectKind::Container)).await);
-            }
-        };
-        let start = StartExecOptions { detach: false, tty: request.tty, output_capacity: Some(64 * 1024) };
-        match client.start_exec(&made.id, Some(start)).await {
-            Ok(StartExecResults::Attached { output, input }) => Ok(ExecSession {
-                input: Box::new(ExecInput(input)),
-                output: read_output(
-                    output.map_err(|error| explain(error, "read output", Some(ObjectKind::Exec))),
-                ),
-                control: Box::new(DockerExec { client, id: made.id }),
-            }),
-            Ok(StartExecResults::Detached) => Err(EngineError::Refused {
-                code: FailureCode::Other,
-                text: "the engine started the process without joining its output".to_owned(),
-            }),
-            Err(error) => Err(self.failed(error, "start a process", Some(ObjectKind::Exec)).await),
+        const MAKE: Operation = on_container("start a process in a container");
+        let ExecRequest { docker_id, command, tty, stdin, environment, user, working_dir } = request;
+        let mut body = json!({
+            "AttachStdin": stdin, "AttachStdout": true, "AttachStderr": true, "Tty": tty,
+            "Cmd": command, "Env": environment,
+        });
+        if let Some(user) = user {
+            body["User"] = json!(user);
         }
+        if let Some(folder) = working_dir {
+            body["WorkingDir"] = json!(folder);
+        }
+        let path = self.path(&format!("/containers/{}/exec", quoted(docker_id))).await?;
+        let bytes = body.to_string().into_bytes();
+        let text = self.socket.call(MAKE, Method::POST, &path, Some(bytes), false).await?.text(MAKE).await?;
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let exec_id = answer.get("Id").and_then(|id| id.as_str()).unwrap_or_default().to_owned();
+        let path = self.path(&format!("/exec/{}/start", quoted(&exec_id))).await?;
+        let bytes = json!({ "Detach": false, "Tty": tty }).to_string().into_bytes();
+        let call = self.socket.call(MAKE, Method::POST, &path, Some(bytes), true).await?;
+        let pipe = call.upgraded().await?;
+        let (output, input) = tokio::io::split(pipe);
+        let pieces = futures_util::stream::unfold(Some(output), |output| async move {
+            let mut output = output?;
+            let mut bytes = bytes::BytesMut::with_capacity(8 * 1024);
+            match tokio::io::AsyncReadExt::read_buf(&mut output, &mut bytes).await {
+                Ok(0) => None,
+                Ok(_) => Some((Ok(bytes.freeze()), Some(output))),
+                Err(error) => Some((Err(EngineError::unreachable(error)), None)),
+            }
+        });
+        Ok(ExecSession {
+            input: Box::new(input),
+            output: take_apart(pieces, *tty).boxed(),
+            control: Box::new(DockerExec { client: self.client().await?, exec_id }),
+        })
     }
 
     async fn stats(&self, docker_id: &str) -> Result<JsonStream, EngineError> {
-        let options = StatsOptions { stream: true, one_shot: false };
-        let figures = self.client().await?.stats(docker_id, Some(options));
-        Ok(figures
-            .map_err(|error| explain(error, "read figures", Some(ObjectKind::Container)))
-            .and_then(|figures| {
-                std::future::ready(serde_json::to_string(&figures).map_err(|error| EngineError::Refused {
-                    code: FailureCode::Other,
-                    text: format!("the engine's figures cannot be written: {error}"),
-                }))
-            })
-            .boxed())
+        const READ: Operation = on_container("tell the figures of a container");
+        let path = self.path(&format!("/containers/{}/stats?stream=1", quoted(docker_id))).await?;
+        let call = self.socket.call(READ, Method::GET, &path, None, false).await?;
+        Ok(lines(call.pieces().boxed()).boxed())
     }
 
     async fn raw_socket(&self) -> Result<Box<dyn ByteStream>, EngineError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(EngineError::unreachable)?;
-        Ok(Box::new(stream))
-    }
-}
-
-/// The time by the clock that the engine shares with us, as it is on this machine.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn read_output(
-    output: impl futures_util::Stream<Item = Result<LogOutput, EngineError>> + Send + 'static,
-) -> OutputStream {
-    output
-        .map_ok(|piece| match piece {
-            LogOutput::StdErr { message } => OutputChunk::Err(message),
-            LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
-                OutputChunk::Out(message)
-            }
-        })
-        .boxed()
-}
-
-/// Adds up the layers of a pull.
-#[derive(Default)]
-struct Layers(HashMap<String, (i64, i64)>);
-
-impl Layers {
-    fn take(&mut self, step: &CreateImageInfo) {
-        let (Some(id), Some(detail)) = (&step.id, &step.progress_detail) else { return };
-        if let (Some(current), Some(total)) = (detail.current, detail.total)
-            && step.status.as_deref() == Some("Downloading")
-        {
-            self.0.insert(id.clone(), (current, total));
-        } else if let Some(layer) = self.0.get_mut(id)
-            && step.status.as_deref() == Some("Download complete")
-        {
-            layer.0 = layer.1;
-        }
-    }
-
-    fn percent(&self) -> Option<u8> {
-        let (done, all) = self.0.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
-        (all > 0).then(|| u8::try_from((done * 100 / all).clamp(0, 100)).unwrap_or(100))
+        Ok(Box::new(self.socket.connect().await?))
     }
 }
 
 struct DockerExec {
     client: Docker,
-    id: String,
+    exec_id: String,
 }
 
 #[async_trait]
 impl ExecControl for DockerExec {
     async fn resize(&self, columns: u16, rows: u16) -> Result<(), EngineError> {
-        let options = ResizeExecOptions { h: i32::from(rows), w: i32::from(columns) };
-        self.client
-            .resize_exec(&self.id, options)
-            .await
-            .map_err(|error| explain(error, "resize a terminal", Some(ObjectKind::Exec)))
+        const RESIZE: Operation = Operation::on(ObjectKind::Exec, "resize a terminal");
+        let options = bollard::query_parameters::ResizeExecOptions { w: columns.into(), h: rows.into() };
+        self.client.resize_exec(&self.exec_id, options).await.map_err(|error| engine_error(RESIZE, error))
     }
 
     async fn exit_code(&self) -> Result<Option<i64>, EngineError> {
-        self.client
-            .inspect_exec(&self.id)
-            .await
-            .map(|found| found.exit_code)
-            .map_err(|error| explain(error, "describe a process", Some(ObjectKind::Exec)))
-    }
-}
-
-/// Gives the engine's input the `Unpin` that the driver promises.
-struct ExecInput(Pin<Box<dyn AsyncWrite + Send>>);
-
-impl AsyncWrite for ExecInput {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        self.0.as_mut().poll_write(cx, bytes)
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        const ASK: Operation = Operation::on(ObjectKind::Exec, "tell an exit code");
+        // The output may end a moment before the engine has noted the end of the process.
+        let begun = Instant::now();
+        loop {
+            let found =
+                self.client.inspect_exec(&self.exec_id).await.map_err(|error| engine_error(ASK, error))?;
+            if found.running != Some(true) || begun.elapsed() > EXIT_CODE_LIMIT {
+                return Ok(found.exit_code);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }

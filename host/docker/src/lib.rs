@@ -1,19 +1,26 @@
-//! The engine driver over Docker's API.
+//! The container engine is Docker's, or one that speaks its API.
 //!
-//! [`DockerEngine`] is what the agent drives on a real host: Docker Engine 20.10 and later, or whatever speaks its API on
-//! a local socket. It translates and nothing else: a [`contract_protocol::ContainerSpec`] into the engine's words by one
-//! total function, the engine's words into the agent's, and its errors into the closed set that the server can
-//! explain. It keeps no state but the negotiated version, so an engine that was killed and came back, or was
-//! replaced by another version, needs no care.
+//! [`DockerEngine`] is the agent's [`host_driver::Engine`] over the engine's socket. Typed calls go through bollard;
+//! what is only passed on (logs, consoles, figures, the making of a container with every field of our own spec) goes
+//! through a small HTTP client beside it, because a type in between would lose or refuse what it does not know.
 //!
-//! This crate must never decide: whether to start, retry or remove something is the agent's business.
+//! The version of the API is negotiated with the engine whenever it comes up, so an engine that was replaced by
+//! another version under a running agent is served as before. There is one connection per call: an engine that
+//! restarts leaves nothing behind that would have to be noticed.
+//!
+//! This crate must never decide anything: it carries out, and says in a closed set of words what went wrong.
 
+#![recursion_limit = "256"]
+
+mod api;
 mod create;
+mod demux;
 mod engine;
-mod errors;
+mod failure;
 mod view;
 
 pub use engine::DockerEngine;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -1,169 +1,155 @@
-//! From the engine's descriptions to the agent's.
+//! From the engine's descriptions to ours.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary as EngineSummary,
-    ContainerSummaryStateEnum, EventMessage, EventMessageTypeEnum, HealthStatusEnum, PortMap,
-};
-use contract_values::{PortMapping, Timestamp, Transport};
+use bollard::models;
+use contract_values::{Labels, PortMapping, PortNumber, Timestamp, Transport};
 use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineEvent, EventKind};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Reads a container of a list; `None` when it has no id, which no engine sends.
-pub(crate) fn read_summary(from: EngineSummary) -> Option<ContainerSummary> {
-    let name = from.names.unwrap_or_default().into_iter().next().unwrap_or_default();
-    Some(ContainerSummary {
-        docker_id: from.id?,
-        name: name.trim_start_matches('/').to_owned(),
-        labels: from.labels.unwrap_or_default().into_iter().collect(),
-        state: match from.state {
-            Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,
-            Some(ContainerSummaryStateEnum::PAUSED) => ContainerState::Paused,
-            Some(ContainerSummaryStateEnum::RESTARTING) => ContainerState::Restarting,
-            Some(ContainerSummaryStateEnum::REMOVING) => ContainerState::Removing,
-            Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::STOPPING) => {
-                ContainerState::Exited
-            }
-            Some(ContainerSummaryStateEnum::DEAD) => ContainerState::Dead,
-            Some(ContainerSummaryStateEnum::CREATED | ContainerSummaryStateEnum::EMPTY) | None => {
-                ContainerState::Created
-            }
-        },
-    })
+/// Reads a time of the engine; its zero, the year 1, is no time.
+pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
+    let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    let millis = i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+    (millis > 0).then_some(Timestamp(millis))
 }
 
-/// Reads a container's description.
-pub(crate) fn read_view(from: ContainerInspectResponse) -> ContainerView {
-    let state = from.state.unwrap_or_default();
-    let config = from.config.unwrap_or_default();
-    let networks = from.network_settings.unwrap_or_default();
-    let network_mode = from.host_config.and_then(|host| host.network_mode).unwrap_or_default();
-    let status = match state.status {
-        Some(ContainerStateStatusEnum::RUNNING) => ContainerState::Running,
-        Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused,
-        Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Restarting,
-        Some(ContainerStateStatusEnum::REMOVING) => ContainerState::Removing,
-        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::STOPPING) => ContainerState::Exited,
-        Some(ContainerStateStatusEnum::DEAD) => ContainerState::Dead,
-        Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY) | None => {
-            ContainerState::Created
-        }
+fn labels(map: Option<HashMap<String, String>>) -> Labels {
+    map.unwrap_or_default().into_iter().collect()
+}
+
+fn bare(name: &str) -> String {
+    name.strip_prefix('/').unwrap_or(name).to_owned()
+}
+
+fn state_of(text: &str) -> ContainerState {
+    match text {
+        "running" | "stopping" => ContainerState::Running,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "removing" => ContainerState::Removing,
+        "exited" | "stopped" => ContainerState::Exited,
+        "dead" => ContainerState::Dead,
+        _ => ContainerState::Created,
+    }
+}
+
+pub(crate) fn summary(entry: models::ContainerSummary) -> ContainerSummary {
+    let names = entry.names.unwrap_or_default();
+    // Names with a second slash are those that other containers have for it.
+    let name = names.iter().find(|name| name.matches('/').count() == 1).or(names.first());
+    ContainerSummary {
+        docker_id: entry.id.unwrap_or_default(),
+        name: name.map(|name| bare(name)).unwrap_or_default(),
+        labels: labels(entry.labels),
+        state: state_of(&entry.state.map(|state| state.to_string()).unwrap_or_default()),
+    }
+}
+
+pub(crate) fn view(found: models::ContainerInspectResponse) -> ContainerView {
+    let state = found.state.unwrap_or_default();
+    let config = found.config.unwrap_or_default();
+    let network_mode = found.host_config.and_then(|host| host.network_mode).unwrap_or_default();
+    let network = found.network_settings.unwrap_or_default();
+    let status = state_of(&state.status.map(|status| status.to_string()).unwrap_or_default());
+    let started_at = state.started_at.as_deref().and_then(timestamp);
+    let has_ended = match status {
+        ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting => started_at.is_some(),
+        ContainerState::Created
+        | ContainerState::Running
+        | ContainerState::Paused
+        | ContainerState::Removing => false,
     };
-    let endpoints = networks.networks.unwrap_or_default();
-    // The network of the mode comes first; a container on none or the host's has no address.
-    let address = endpoints
-        .get(&network_mode)
-        .into_iter()
-        .chain(endpoints.values())
-        .filter_map(|endpoint| endpoint.ip_address.as_deref()?.parse::<IpAddr>().ok())
-        .find(|address| !address.is_unspecified());
+    let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
+    let mut command: Vec<String> = found.path.into_iter().collect();
+    command.extend(found.args.unwrap_or_default());
     ContainerView {
-        docker_id: from.id.unwrap_or_default(),
-        name: from.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        docker_id: found.id.unwrap_or_default(),
+        name: bare(&found.name.unwrap_or_default()),
+        labels: labels(config.labels),
         image: config.image.unwrap_or_default(),
-        image_id: from.image.unwrap_or_default(),
-        command: from.path.into_iter().chain(from.args.unwrap_or_default()).collect(),
-        exit_code: match status {
-            ContainerState::Created => None,
-            ContainerState::Running
-            | ContainerState::Paused
-            | ContainerState::Restarting
-            | ContainerState::Removing
-            | ContainerState::Exited
-            | ContainerState::Dead => {
-                if status.has_process() && status != ContainerState::Restarting {
-                    None
-                } else {
-                    state.exit_code
-                }
-            }
-        },
+        image_id: found.image.unwrap_or_default(),
+        command,
         state: status,
+        exit_code: state.exit_code.filter(|_| has_ended),
         out_of_memory: state.oom_killed.unwrap_or(false),
         error: state.error.filter(|text| !text.is_empty()),
-        created_at: from.created.as_deref().and_then(read_time),
-        started_at: state.started_at.as_deref().and_then(read_time),
-        finished_at: state.finished_at.as_deref().and_then(read_time),
-        health: state.health.and_then(|health| health.status).and_then(|status| {
-            Some(
-                match status {
-                    HealthStatusEnum::STARTING => "starting",
-                    HealthStatusEnum::HEALTHY => "healthy",
-                    HealthStatusEnum::UNHEALTHY => "unhealthy",
-                    HealthStatusEnum::NONE | HealthStatusEnum::EMPTY => return None,
-                }
-                .to_owned(),
-            )
-        }),
-        ports: networks.ports.map(read_ports).unwrap_or_default(),
-        address,
+        created_at: found.created.as_deref().and_then(timestamp),
+        started_at,
+        finished_at: state.finished_at.as_deref().and_then(timestamp),
+        health: health.filter(|status| !status.is_empty() && status != "none"),
+        ports: published(network.ports.unwrap_or_default()),
+        address: address(network.networks.unwrap_or_default(), &network_mode),
         network_mode,
     }
 }
 
-/// Reads published ports. The engine lists a port bound on all addresses once for IPv4 and once for IPv6; that is one.
-fn read_ports(from: PortMap) -> Vec<PortMapping> {
-    let mut ports = BTreeSet::new();
-    for (private, bindings) in from {
-        let (number, transport) = private.split_once('/').unwrap_or((&private, "tcp"));
-        let transport = match transport {
-            "tcp" => Transport::Tcp,
-            "udp" => Transport::Udp,
-            _ => continue,
+/// The ports that are published, sorted, each once though it is bound for IPv4 and IPv6.
+fn published(ports: models::PortMap) -> Vec<PortMapping> {
+    let mut found = std::collections::BTreeSet::new();
+    for (key, bindings) in ports {
+        let (private, transport) = match key.split_once('/') {
+            None => (key.as_str(), Transport::Tcp),
+            Some((private, "tcp")) => (private, Transport::Tcp),
+            Some((private, "udp")) => (private, Transport::Udp),
+            Some(_) => continue,
         };
-        let Ok(private) = number.parse() else { continue };
-        for binding in bindings.unwrap_or_default() {
-            let Some(Ok(public)) = binding.host_port.as_deref().map(str::parse) else { continue };
+        let Ok(private) = private.parse::<PortNumber>() else { continue };
+        for binding in bindings.into_iter().flatten() {
+            let public = binding.host_port.and_then(|port| port.parse().ok());
             let address = binding
                 .host_ip
-                .as_deref()
-                .and_then(|ip| ip.parse::<IpAddr>().ok())
-                .filter(|ip| !ip.is_unspecified());
-            ports.insert(PortMapping { address, public: Some(public), private, transport });
+                .and_then(|address| address.parse::<IpAddr>().ok())
+                .filter(|address| !address.is_unspecified());
+            found.insert(PortMapping { address, public, private, transport });
         }
     }
-    ports.into_iter().collect()
+    found.into_iter().collect()
 }
 
-/// Reads a time as the engine writes it; its zero, the year 1, is none.
-pub(crate) fn read_time(text: &str) -> Option<Timestamp> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    (time.year() > 1)
-        .then(|| Timestamp(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)))
+fn address(networks: HashMap<String, models::EndpointSettings>, network_mode: &str) -> Option<IpAddr> {
+    let mut networks: Vec<_> = networks.into_iter().collect();
+    networks.sort_by(|(one, _), (other, _)| (one != network_mode, one).cmp(&(other != network_mode, other)));
+    networks.into_iter().find_map(|(_, endpoint)| {
+        let texts = [endpoint.ip_address, endpoint.global_ipv6_address];
+        texts.into_iter().flatten().find_map(|text| text.parse().ok())
+    })
 }
 
-/// Reads an event; `None` for those that nobody needs.
-pub(crate) fn read_event(from: EventMessage) -> Option<EngineEvent> {
-    let action = from.action?;
-    let actor = from.actor?;
+/// The kinds of events that are followed; the engine leaves out the others, such as those of each health check.
+pub(crate) const EVENTS: [&str; 9] =
+    ["start", "die", "oom", "destroy", "health_status", "rename", "pause", "unpause", "update"];
+
+pub(crate) fn event(message: models::EventMessage) -> Option<EngineEvent> {
+    let at = message
+        .time_nano
+        .map(|nanos| Timestamp(nanos.div_euclid(1_000_000)))
+        .or(message.time.map(|seconds| Timestamp(seconds.saturating_mul(1000))))?;
+    let kind = message.typ?.to_string();
+    let action = message.action?;
+    let actor = message.actor?;
     let attributes = actor.attributes.unwrap_or_default();
-    let docker_id = actor.id.unwrap_or_default();
-    let what = match from.typ? {
-        EventMessageTypeEnum::CONTAINER => match action.as_str() {
-            "start" => EventKind::Started { docker_id },
-            "die" => EventKind::Died {
-                docker_id,
-                exit_code: attributes.get("exitCode").and_then(|c| c.parse().ok()),
-            },
-            "oom" => EventKind::OutOfMemory { docker_id },
-            "destroy" => EventKind::Destroyed { docker_id },
-            "rename" | "pause" | "unpause" | "update" => EventKind::Changed { docker_id },
-            other => {
-                let status = other.strip_prefix("health_status: ")?;
-                EventKind::Health { docker_id, status: status.to_owned() }
-            }
-        },
-        EventMessageTypeEnum::NETWORK if action == "destroy" => {
-            EventKind::NetworkRemoved { name: attributes.get("name")?.clone() }
+    let id = actor.id.unwrap_or_default();
+    let what = match (kind.as_str(), action.as_str()) {
+        ("container", "start") => EventKind::Started { docker_id: id },
+        ("container", "die" | "died") => {
+            let exit_code = attributes.get("exitCode").or(attributes.get("containerExitCode"));
+            EventKind::Died { docker_id: id, exit_code: exit_code.and_then(|code| code.parse().ok()) }
         }
-        EventMessageTypeEnum::VOLUME if action == "destroy" => EventKind::VolumeRemoved { name: docker_id },
+        ("container", "oom") => EventKind::OutOfMemory { docker_id: id },
+        ("container", "destroy" | "remove") => EventKind::Destroyed { docker_id: id },
+        ("container", "rename" | "pause" | "unpause" | "update") => EventKind::Changed { docker_id: id },
+        ("container", action) => {
+            let status = action.strip_prefix("health_status:")?.trim().to_owned();
+            EventKind::Health { docker_id: id, status }
+        }
+        ("network", "destroy" | "remove") => {
+            EventKind::NetworkRemoved { name: attributes.get("name").cloned().unwrap_or(id) }
+        }
+        ("volume", "destroy" | "remove") => EventKind::VolumeRemoved { name: id },
         _ => return None,
     };
-    let at =
-        from.time_nano.map_or_else(|| from.time.unwrap_or(0) * 1000, |nanoseconds| nanoseconds / 1_000_000);
-    Some(EngineEvent { at: Timestamp(at), what })
+    Some(EngineEvent { at, what })
 }

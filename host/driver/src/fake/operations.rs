@@ -254,9 +254,6 @@ impl Engine for FakeEngine {
     async fn kill(&self, docker_id: &str, signal: &str) -> Result<(), EngineError> {
         let lost = self.enter(Operation::Kill).await?;
         let view = self.view(docker_id)?;
-        if !view.state.has_process() {
-            return refused(FailureCode::Other, format!("Container {docker_id} is not running"));
-        }
         let obeys = self.lock().containers.get(&view.docker_id).and_then(|c| c.program.obeys);
         match signal {
             "SIGKILL" | "KILL" | "9" => self.end(&view.docker_id, None, 137, true),
