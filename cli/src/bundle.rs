@@ -66,7 +66,7 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
     for path in &choice.rancher_files {
         rancher_files.push(read_file(&folder, &io.folder.join(path))?);
     }
-    let mut variables: BTreeMap<String, String> = io.variables().into_iter().collect();
+    let mut variables = io.variables().clone();
     for path in &choice.env_files {
         let file = read_file(&folder, &io.folder.join(path))?;
         let is_map = [".yml", ".yaml", ".json"].iter().any(|end| file.name.ends_with(end));

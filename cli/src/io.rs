@@ -1,5 +1,6 @@
 //! Where a command reads and writes: the process's streams, or a test's.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Cursor, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -21,8 +22,7 @@ pub struct Io {
     pub in_is_terminal: bool,
     /// Whether colours are wanted, where a person reads.
     pub colours: bool,
-    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
-    variables: Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>,
+    variables: Arc<BTreeMap<String, String>>,
     now: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
@@ -31,9 +31,11 @@ pub struct Io {
 impl Io {
     /// Those of this process.
     pub fn process() -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
-        let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || variable("TERM").is_some_and(|term| term == "dumb");
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let plain = variables.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || variables.get("TERM").is_some_and(|term| term == "dumb");
         Self {
             out: Arc::new(Mutex::new(Box::new(std::io::stdout()))),
             err: Arc::new(Mutex::new(Box::new(std::io::stderr()))),
@@ -42,12 +44,7 @@ impl Io {
             err_is_terminal: std::io::stderr().is_terminal(),
             in_is_terminal: std::io::stdin().is_terminal(),
             colours: !plain,
-            variable: Arc::new(variable),
-            variables: Arc::new(|| {
-                std::env::vars_os()
-                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                    .collect()
-            }),
+            variables: Arc::new(variables),
             now: Arc::new(|| {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
@@ -58,13 +55,12 @@ impl Io {
 
     /// Those of a test: written to memory, with the given variables and input, and a clock that stands still.
     pub fn captured(
-        variables: std::collections::BTreeMap<String, String>,
+        variables: BTreeMap<String, String>,
         folder: PathBuf,
         input: &str,
         now_ms: i64,
     ) -> (Self, Captured, Captured) {
         let (out, err) = (Captured::default(), Captured::default());
-        let all: Vec<_> = variables.clone().into_iter().collect();
         let io = Self {
             out: Arc::new(Mutex::new(Box::new(out.clone()))),
             err: Arc::new(Mutex::new(Box::new(err.clone()))),
@@ -73,8 +69,7 @@ impl Io {
             err_is_terminal: false,
             in_is_terminal: false,
             colours: false,
-            variable: Arc::new(move |name| variables.get(name).cloned()),
-            variables: Arc::new(move || all.clone()),
+            variables: Arc::new(variables),
             now: Arc::new(move || now_ms),
             folder,
         };
@@ -83,12 +78,12 @@ impl Io {
 
     /// An environment variable.
     pub fn variable(&self, name: &str) -> Option<String> {
-        (self.variable)(name)
+        self.variables.get(name).cloned()
     }
 
     /// All environment variables.
-    pub fn variables(&self) -> Vec<(String, String)> {
-        (self.variables)()
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
     }
 
     /// Milliseconds since 1970.

@@ -87,7 +87,7 @@ impl std::error::Error for ApiError {}
 pub enum ClientError {
     /// The server said no.
     #[error(transparent)]
-    Api(#[from] ApiError),
+    Api(Box<ApiError>),
     /// Nobody answers at the address.
     #[error("could not reach the server at {url}")]
     Unreachable {
@@ -144,6 +144,12 @@ pub enum ClientError {
         /// Its state.
         state: String,
     },
+}
+
+impl From<ApiError> for ClientError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(Box::new(error))
+    }
 }
 
 impl ClientError {

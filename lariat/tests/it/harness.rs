@@ -1,0 +1,204 @@
+//! Processes of the real program, which end with the test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+pub use rustix::process::Signal;
+use serde_json::Value;
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lariat");
+
+/// Waits for a condition and fails with the last thing seen.
+pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let until = Instant::now() + limit;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > until => panic!("{what} did not come true; last seen:\n{seen}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Sends a signal to a process that the test started.
+pub fn send_signal(pid: u32, signal: Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// A server with a data folder of its own.
+pub struct Server {
+    folder: tempfile::TempDir,
+    options: Vec<String>,
+    listen: String,
+    child: Option<Child>,
+}
+
+/// What a user command wrote, and its exit code.
+#[derive(Debug)]
+pub struct Done {
+    pub out: String,
+    pub err: String,
+    pub code: i32,
+}
+
+impl Done {
+    fn of(output: Output) -> Self {
+        Self {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// The output of a command that must have worked.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    #[track_caller]
+    pub fn json(self) -> Value {
+        serde_json::from_str(&self.ok()).unwrap()
+    }
+}
+
+impl Server {
+    /// Starts a server on a free port of this machine.
+    pub fn start() -> Self {
+        Self::start_with("127.0.0.1:0", &[])
+    }
+
+    /// Starts a server that listens somewhere else, or with further options.
+    pub fn start_with(listen: &str, options: &[&str]) -> Self {
+        let mut server = Self::prepared(listen, options);
+        server.launch();
+        server
+    }
+
+    /// A server that is not running yet.
+    pub fn prepared(listen: &str, options: &[&str]) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            listen: listen.to_owned(),
+            child: None,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["server", "--listen", &self.listen, "--data-dir"])
+            .arg(self.folder().join("data"))
+            .arg("--address-file")
+            .arg(self.folder().join("address"))
+            .arg("--bootstrap-file")
+            .arg(self.folder().join("bootstrap"))
+            .args(&self.options)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts it, again after a kill, and waits until it answers. It keeps its port.
+    pub fn launch(&mut self) {
+        let _ = std::fs::remove_file(self.folder().join("address"));
+        let log = std::fs::File::options().create(true).append(true).open(self.folder().join("log")).unwrap();
+        self.child = Some(self.command().stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        let address = eventually("the server answers", Duration::from_secs(30), || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log());
+            std::fs::read_to_string(self.folder().join("address")).map_err(|_| self.log())
+        });
+        let (_, rest) = address.trim().split_once("://").unwrap();
+        self.listen = rest.to_owned();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+
+    pub fn url(&self) -> String {
+        std::fs::read_to_string(self.folder().join("address")).unwrap().trim().to_owned()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub fn first(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.folder().join("bootstrap")).unwrap()).unwrap()
+    }
+
+    fn signal(&mut self, signal: Signal) -> std::process::ExitStatus {
+        let mut child = self.child.take().unwrap();
+        send_signal(child.id(), signal);
+        eventually("the server ends", Duration::from_secs(30), || {
+            child
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| std::fs::read_to_string(self.folder().join("log")).unwrap())
+        })
+    }
+
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Asks it to end; gives its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::TERM).code()
+    }
+
+    /// A user command as the first administrator.
+    pub fn user(&self, arguments: &[&str]) -> Command {
+        let first = self.first();
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .env("HOME", self.folder())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LARIAT_URL", self.url())
+            .env("LARIAT_ACCESS_KEY", first["accessKey"].as_str().unwrap())
+            .env("LARIAT_SECRET_KEY", first["secretKey"].as_str().unwrap())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Done {
+        Done::of(self.user(arguments).output().unwrap())
+    }
+
+    /// Writes a file that commands find by its name.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- log of the server\n{}", self.log());
+        }
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Done {
+    Done::of(command.output().unwrap())
+}
