@@ -228,7 +228,22 @@ pub async fn sign_in(cx: &Cx, user: &str, password: Secret) -> Result<SignedIn, 
         expires: Some(cx.now + SESSION),
         ..CredentialIntent::default()
     };
-    insert(cx, intent).await?;
+    let id = cx.new_id::<Credential>().await?;
+    let uuid = cx.new_uuid();
+    cx.commit(|tables, transaction| {
+        transaction.insert::<Credential>(id, uuid.clone(), intent.clone());
+        // Sessions that have ended leave with the next sign-in, so that they never pile up.
+        let ended = |row: &Row<Credential>| {
+            row.intent.kind == CredentialKind::Session
+                && row.intent.account == Some(account)
+                && row.intent.expires.is_some_and(|expires| expires <= cx.now)
+        };
+        for old in tables.credentials.live().filter(|row| ended(row)) {
+            transaction.finish_removal(&**old);
+        }
+        Ok(())
+    })
+    .await?;
     let mut claims = Map::new();
     claims.insert("sid".to_owned(), public.into());
     claims.insert("sub".to_owned(), contract_api::format_id(account).into());

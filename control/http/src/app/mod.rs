@@ -6,6 +6,7 @@
 pub mod account;
 pub mod container;
 pub mod credential;
+pub mod export;
 pub mod host;
 pub mod project;
 pub mod service;

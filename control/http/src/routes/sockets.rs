@@ -72,6 +72,9 @@ pub fn exec_access(context: &Context, row: &Row<Container>, fields: &Fields<'_>)
             "Tty": fields.flag("tty").unwrap_or(true),
             "Cmd": command,
             "Container": docker_id,
+            "User": fields.text("user"),
+            "WorkingDir": fields.text("workingDir"),
+            "Environment": fields.list("environment"),
         }),
     );
     Ok(access(context, "hostAccess", "/v1/exec/", claims))
@@ -98,7 +101,8 @@ pub fn logs_access(context: &Context, row: &Row<Container>, fields: &Fields<'_>)
         "logs".to_owned(),
         json!({
             "Container": docker_id,
-            "Lines": fields.count("lines")?,
+            // A negative number is how old clients say «all».
+            "Lines": fields.0.get("lines").and_then(Value::as_u64),
             "Follow": fields.flag("follow").unwrap_or(true),
             "Since": since.map(|at| at.0),
             "Timestamps": fields.flag("timestamps").unwrap_or(false),

@@ -1,14 +1,15 @@
 //! PUT, DELETE and actions: from a checked input to a call of `app`.
 
 use axum::http::StatusCode;
-use contract_api::{Schema, Schemas, in_version, validate_input};
-use contract_values::Secret;
+use contract_api::{Schema, Schemas, in_version, parse_reference, validate_input};
+use contract_values::{Secret, kind};
 use control_model::{AnyRow, CredentialKind};
 use serde_json::{Map, Value, json};
 
 use crate::app::account::AccountUpdate;
 use crate::app::container::ContainerUpdate;
 use crate::app::credential::CredentialUpdate;
+use crate::app::export::export_stack;
 use crate::app::host::HostUpdate;
 use crate::app::project::ProjectUpdate;
 use crate::app::service::{LinkChange, ServiceUpdate};
@@ -238,10 +239,16 @@ async fn run(
             stack::upgrade_stack(cx, row.id, upgrade).await?;
         }
         (Item::Row(AnyRow::Stack(row)), "exportconfig") => {
+            let only = fields
+                .list("serviceIds")
+                .iter()
+                .filter_map(|id| parse_reference::<kind::Service>(id.as_str()?).ok())
+                .collect::<Vec<_>>();
+            let files = export_stack(&cx.tables, row, &only);
             return Ok(Reply::ok(json!({
                 "type": "composeConfig",
-                "dockerComposeConfig": row.intent.docker_compose,
-                "rancherComposeConfig": row.intent.rancher_compose,
+                "dockerComposeConfig": files.docker_compose,
+                "rancherComposeConfig": files.rancher_compose,
             })));
         }
         (Item::Row(AnyRow::Service(row)), "activate") => service::set_active(cx, row.id, true).await?,

@@ -75,6 +75,9 @@ struct ExecClaim {
     cmd: Vec<String>,
     tty: bool,
     attach_stdin: bool,
+    user: Option<String>,
+    working_dir: Option<String>,
+    environment: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +102,9 @@ pub fn plan(shared: &Shared, kind: SocketKind, claims: &Map<String, Value>) -> O
                 command: claim.cmd,
                 tty: claim.tty,
                 stdin: claim.attach_stdin,
-                ..ExecRequest::default()
+                environment: claim.environment,
+                user: claim.user,
+                working_dir: claim.working_dir,
             };
             Some(Plan::Exec(host()?, request))
         }
