@@ -2,6 +2,7 @@
 //!
 //! `lab` makes real Docker hosts out of namespaces, so that a test has several
 //! machines with engines of their own on one machine, and may cut their cables.
+//! `sim` runs the whole system in one process, with faults from a seed.
 //! `images` makes the container images of tests and examples without a registry.
 //!
 //! Nothing in here may be linked into a program that ships. Whatever a test
@@ -10,3 +11,4 @@
 
 pub mod images;
 pub mod lab;
+pub mod sim;

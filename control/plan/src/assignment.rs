@@ -84,7 +84,8 @@ pub fn native_order(row: &Row<Container>) -> Option<(String, NativeOrder)> {
             container: row.id,
             // A restart alone repeats no earlier order: the host's view has won since.
             run: run.filter(|_| ordered),
-            order: row.intent.order,
+            // A removal is an order of its own, after all that were counted.
+            order: row.intent.order.saturating_add(u32::from(remove)),
             restarts_asked: row.intent.restarts_asked,
             remove,
             stop_timeout: row.intent.stop_timeout_seconds.map(|s| Duration::seconds(i64::from(s))),

@@ -71,6 +71,22 @@ fn away(
             return;
         }
     }
+    // The others are coming back, each in its own time: this one gets its time anew from then.
+    if let Some(held) =
+        decision.reason.clone().filter(|reason| reason.next_try.is_some_and(|until| now < until))
+    {
+        let text = "hosts that vanished with it are back; it is given up if it does not follow".to_owned();
+        set_reason(&mut decision.reason, now, ReasonCode::InProgress, text, false);
+        let given_up_at = decision.reason.as_ref().map_or(now, |reason| reason.since)
+            + settings.grace_of(tables, host.intent.project);
+        if now < given_up_at {
+            if let Some(reason) = &mut decision.reason {
+                reason.next_try = held.next_try;
+            }
+            plan.wake_at(given_up_at);
+            return;
+        }
+    }
     decision.lost_since = Some(now);
     decision.reason = None;
 }

@@ -75,7 +75,7 @@ impl<'a> Batch<'a> {
 
     fn take(&mut self, tables: &'a Tables, report: &Report) {
         let old = self.host_seen.outbox == report.outbox && report.sequence <= self.host_seen.report_sequence;
-        let mut numbered = false;
+        let mut news = false;
         for item in &report.items {
             match item {
                 ReportItem::Container(item) => {
@@ -89,14 +89,18 @@ impl<'a> Batch<'a> {
                     continue;
                 }
                 _ if old => {}
-                ReportItem::Native(item) => self.native(tables, item),
-                ReportItem::NativeGone { docker_id } => self.native_gone(tables, docker_id),
-                ReportItem::NativeList { docker_ids } => self.native_list(tables, docker_ids),
-                ReportItem::Host(facts) => self.host_seen.facts = host_facts(facts),
+                ReportItem::Native(item) => news |= self.native(tables, item),
+                ReportItem::NativeGone { docker_id } => news |= self.native_gone(tables, docker_id),
+                ReportItem::NativeList { docker_ids } => news |= self.native_list(tables, docker_ids),
+                ReportItem::Host(facts) => {
+                    let facts = host_facts(facts);
+                    news |= self.host_seen.facts != facts;
+                    self.host_seen.facts = facts;
+                }
             }
-            numbered = true;
         }
-        if numbered && !old {
+        // A report that says nothing new may as well come again later.
+        if news {
             self.host_seen.outbox.clone_from(&report.outbox);
             self.host_seen.report_sequence = report.sequence;
         }
@@ -106,36 +110,44 @@ impl<'a> Batch<'a> {
         tables.containers.by_unique(&native_key(self.host, docker_id))
     }
 
-    fn native(&mut self, tables: &'a Tables, item: &NativeReport) {
+    /// Takes in one native container; says whether that is news.
+    fn native(&mut self, tables: &'a Tables, item: &NativeReport) -> bool {
         let Some(row) = self.row_of(tables, &item.docker_id) else {
             self.new_natives.insert(item.docker_id.clone(), item.clone());
-            return;
+            return true;
         };
         // It was said to be gone earlier in this batch and is there after all.
-        self.gone.remove(&row.id.raw());
+        let back = self.gone.remove(&row.id.raw()).is_some();
         let seen = self.seen.get(&row.id.raw()).map_or(&row.observation, |(_, seen)| seen);
-        if let Some(next) = observe_native(seen, item, self.host) {
+        let next = observe_native(seen, item, self.host);
+        let news = back || next.is_some();
+        if let Some(next) = next {
             self.seen.insert(row.id.raw(), (row, next));
         }
+        news
     }
 
-    fn native_gone(&mut self, tables: &'a Tables, docker_id: &str) {
-        self.new_natives.remove(docker_id);
+    fn native_gone(&mut self, tables: &'a Tables, docker_id: &str) -> bool {
+        let mut news = self.new_natives.remove(docker_id).is_some();
         if let Some(row) = self.row_of(tables, docker_id) {
-            self.gone.insert(row.id.raw(), row);
+            news |= self.gone.insert(row.id.raw(), row).is_none();
         }
+        news
     }
 
-    fn native_list(&mut self, tables: &'a Tables, docker_ids: &[String]) {
+    fn native_list(&mut self, tables: &'a Tables, docker_ids: &[String]) -> bool {
         let there: BTreeSet<&str> = docker_ids.iter().map(String::as_str).collect();
+        let known = self.new_natives.len();
         self.new_natives.retain(|docker_id, _| there.contains(docker_id.as_str()));
+        let mut news = self.new_natives.len() != known;
         for row in tables.containers.of_host(self.host).filter(|row| row.removed.is_none()) {
             if let Origin::Native { docker_id, .. } = &row.intent.origin
                 && !there.contains(docker_id.as_str())
             {
-                self.gone.insert(row.id.raw(), row);
+                news |= self.gone.insert(row.id.raw(), row).is_none();
             }
         }
+        news
     }
 
     fn write(self, tx: &mut Transaction, supply: &mut Supply) {

@@ -43,7 +43,7 @@ pub use observe::{host_facts, observe, observe_native};
 pub use placement::{Fleet, Misfit, Wish};
 pub use removal::is_ready;
 pub use service::plan_service;
-pub use settings::Settings;
+pub use settings::{Planted, Settings};
 pub use stack::plan_stack;
 pub use supply::{Demand, Plan, Supply};
 pub use touched::touched;

@@ -330,6 +330,10 @@ impl Wish {
             }
         }
     }
+
+    pub(crate) fn overlook_ports(&mut self) {
+        self.ports.clear();
+    }
 }
 
 #[cfg(test)]

@@ -5,3 +5,4 @@
 mod examples;
 mod images;
 mod lab;
+mod sim;

@@ -50,6 +50,26 @@ fn hosts_that_vanish_together_are_not_given_up() {
 }
 
 #[test]
+fn who_comes_back_last_gets_the_time_of_grace_anew() {
+    let mut w = check("host h1 away since 600; host h2 away since 600; host h3", "set host", Some(300));
+    let id = w.host("h2");
+    let mut row = control_model::Row::clone(w.tables.hosts.get(id).unwrap());
+    row.observation.link = control_model::AgentLink::Connected;
+    w.put(row);
+    let id = w.host("h1");
+    let plan = crate::plan_host(&w.tables, &w.settings, w.now, id);
+    assert_eq!(plan.wake, Some(w.now + Duration::seconds(60)));
+    w.apply(&plan.tx);
+    assert!(!lost(&w));
+    w.now = w.now + Duration::seconds(59);
+    assert!(crate::plan_host(&w.tables, &w.settings, w.now, id).tx.is_empty());
+    w.now = w.now + Duration::seconds(1);
+    let plan = crate::plan_host(&w.tables, &w.settings, w.now, id);
+    w.apply(&plan.tx);
+    assert!(lost(&w));
+}
+
+#[test]
 fn one_host_of_three_and_two_of_ten_are_chance() {
     assert!(lost(&check("host h1 away since 60; host h2; host h3", "set host", None)));
     let ten: String = (3..=10).map(|n| format!("host h{n};")).collect();
