@@ -328,3 +328,27 @@ fn error_codes_are_distinct() {
     texts.dedup();
     assert_eq!(texts.len(), ErrorCode::ALL.len());
 }
+
+#[test]
+fn who_may_only_look_can_do_nothing_and_learns_no_key() {
+    for version in Version::ALL {
+        for role in [Role::ReadAdmin, Role::ReadOnly] {
+            for schema in Schemas::of(version, role).iter() {
+                let id = &schema.declaration.id;
+                for name in schema.actions.keys() {
+                    assert!(matches!(*name, "logs" | "exportconfig"), "{role} may {name} a {id}");
+                }
+                let methods = schema.collection_methods.iter().chain(schema.resource_methods);
+                assert!(methods.into_iter().all(|method| method == "GET"), "{role} may write a {id}");
+                for (name, _, rights) in &schema.fields {
+                    assert!(!rights.create && !rights.update, "{role} may write {id}.{name}");
+                }
+                if id == "registrationToken" {
+                    for name in ["token", "command", "registrationUrl"] {
+                        assert!(schema.field(name).is_none(), "{role} sees {name}");
+                    }
+                }
+            }
+        }
+    }
+}

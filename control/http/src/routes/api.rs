@@ -61,7 +61,7 @@ impl Context {
             registration = Some(url);
         }
         let mut document = show(self.schemas, &self.urls, &row, showing, self.action_links)?;
-        if let Some(url) = registration {
+        if let Some(url) = registration.filter(|_| document["registrationUrl"].is_string()) {
             // The one link that keeps its case, because a token has both.
             document["links"]["registrationUrl"] = url.into();
         }
@@ -579,7 +579,8 @@ fn follow(context: &Context, schema: &Schema, id: &str, item: &Item, link: &str)
     }
     if row.kind == "registrationToken" && link.eq_ignore_ascii_case("registrationUrl") {
         let document = context.show(item, Showing::Later).ok_or_else(AppError::not_found)?;
-        return Ok(Reply::text(document["registrationUrl"].as_str().unwrap_or_default().to_owned()));
+        let url = document["registrationUrl"].as_str().ok_or_else(AppError::not_found)?;
+        return Ok(Reply::text(url.to_owned()));
     }
     // The concrete type may have links that the type in the URL lacks.
     let concrete =
