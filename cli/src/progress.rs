@@ -19,6 +19,8 @@ const POLL: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_millis(2500);
 /// So long a cause may stand that often goes away by itself, such as a port that another container is about to free.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A host that is just being added needs no more than this.
+const NO_HOSTS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where services shall get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -456,9 +458,10 @@ fn stage(service: &Service, goal: Goal, code: &str, since: Duration) -> Stage {
     match code {
         "waits_for_dependency" | "dependency_failed" => Stage::Blocked,
         _ if meta.has_failed() => Stage::Failed,
-        "no_hosts" | "no_host_fits" | "port_taken" | "disk_full" | "mount_missing" | "name_taken"
-        | "image_not_found" | "registry_denied" | "command_not_found" | "invalid_option" | "crash_loop"
-        | "failed" | "out_of_memory" | "host_removed"
+        "no_hosts" if since >= NO_HOSTS_PATIENCE => Stage::Failed,
+        "no_host_fits" | "port_taken" | "disk_full" | "mount_missing" | "name_taken" | "image_not_found"
+        | "registry_denied" | "command_not_found" | "invalid_option" | "crash_loop" | "failed"
+        | "out_of_memory" | "host_removed"
             if since >= PATIENCE =>
         {
             Stage::Failed

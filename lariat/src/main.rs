@@ -3,6 +3,7 @@
 //! Each role gets the runtime that fits it. The server works on a few threads, because more cost memory and gain
 //! nothing; the agent and the user commands on one.
 
+mod agent;
 mod log;
 mod server;
 
@@ -33,6 +34,8 @@ enum Role {
     User(Command),
     /// Run the server: the API, the database and the controllers
     Server(server::Server),
+    /// Run the agent that makes this machine a host
+    Agent(agent::Agent),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
     let code = match arguments.role {
         Role::User(command) => user(arguments.globals, command),
         Role::Server(options) => server::run(options),
+        // `--pin` is an option of all commands.
+        Role::Agent(options) => agent::run(&options, arguments.globals.pin),
     };
     // A thread may still wait for a key to be pressed; it must not hold up the end.
     std::process::exit(code)

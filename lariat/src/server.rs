@@ -43,6 +43,9 @@ pub struct Server {
     /// Write the first administrator's password and key here, instead of printing them
     #[arg(long, value_name = "FILE")]
     bootstrap_file: Option<PathBuf>,
+    /// Give the first administrator a new password and key, and show them as the first ones were
+    #[arg(long)]
+    reset_admin: bool,
     /// Write the addresses here that are listened on, one URL a line, once requests are answered
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl Server {
             database: self.database.clone(),
             tls,
             bootstrap_file: self.bootstrap_file.clone(),
+            reset_admin: self.reset_admin,
             address_file: self.address_file.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..ServerConfig::new(self.data_dir.clone())

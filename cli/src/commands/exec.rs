@@ -55,9 +55,7 @@ impl Exec {
             working_dir: self.workdir,
             environment: self.environment,
         };
-        let (input, output) = client.exec(&container, &options).await.map_err(|error| {
-            CliError::from(error).during(format!("could not run a command in {}", container.meta.title()))
-        })?;
+        let (input, output) = client.exec(&container, &options).await?;
         let restored = match options.tty && options.stdin {
             true => Some(terminal::raw()?),
             false => None,

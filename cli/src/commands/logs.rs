@@ -132,11 +132,9 @@ async fn merge(
         match open(client, container, options).await {
             Ok((stream, Some(next))) => sources.push(Source { index, stream, next }),
             Ok((_, None)) => {}
+            Err(error) if containers.len() == 1 => return Err(error.into()),
             Err(error) => {
                 let error = CliError::from(error).during(container.meta.title());
-                if containers.len() == 1 {
-                    return Err(error);
-                }
                 session.io.say(&error.what);
                 failed = Some(error);
             }

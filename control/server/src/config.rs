@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub tls: TlsMode,
     /// Where the first administrator's password and key are written; the output when `None`.
     pub bootstrap_file: Option<PathBuf>,
+    /// Gives the first administrator a new password and key, which are shown as the first ones were.
+    pub reset_admin: bool,
     /// Where the addresses are written that are listened on, one URL a line, once requests are answered.
     pub address_file: Option<PathBuf>,
     /// The version of the program.
@@ -50,6 +52,7 @@ impl ServerConfig {
             database: None,
             tls: TlsMode::Off,
             bootstrap_file: None,
+            reset_admin: false,
             address_file: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -107,7 +107,11 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     let clock: control_http::Clock = Arc::new(|| SystemClock.now());
     let mut installation =
         ensure_installed(&store, &random, SystemClock.now()).await.map_err(ServerError::Install)?;
-    if let Some(credentials) = installation.first.take() {
+    let mut way_in = installation.first.take();
+    if config.reset_admin && way_in.is_none() {
+        way_in = Some(first::reset(&store, &random, SystemClock.now()).await.map_err(ServerError::Install)?);
+    }
+    if let Some(credentials) = way_in {
         first::show(&credentials, config.bootstrap_file.as_deref(), urls.first().map_or("", String::as_str));
     }
 

@@ -1,11 +1,14 @@
 //! Processes of the real program, which end with the test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
 use serde_json::Value;
+use testkit::images::Images;
+use testkit::lab::{HostOptions, HostProcess, Lab, LabHost};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lariat");
@@ -87,6 +90,13 @@ impl Server {
             listen: listen.to_owned(),
             child: None,
         }
+    }
+
+    /// Starts a server that was stopped, with other options.
+    pub fn start_again(mut server: Self, options: &[&str]) -> Self {
+        server.options = options.iter().map(|option| (*option).to_owned()).collect();
+        server.launch();
+        server
     }
 
     pub fn folder(&self) -> &Path {
@@ -201,4 +211,136 @@ impl Drop for Server {
 /// Runs a program to its end.
 pub fn run(command: &mut Command) -> Done {
     Done::of(command.output().unwrap())
+}
+
+/// A server and hosts with agents, in a lab.
+pub struct Site {
+    pub lab: Lab,
+    pub server: Server,
+    pub hosts: Vec<LabHost>,
+    pub agents: Vec<Option<HostProcess>>,
+    options: Vec<String>,
+}
+
+impl Site {
+    /// A site with so many hosts, each with the test image and an agent that is connected.
+    pub async fn new(name: &str, hosts: u8) -> Self {
+        Self::with(name, hosts, &[], HostOptions::default()).await
+    }
+
+    pub async fn with(name: &str, hosts: u8, server: &[&str], options: HostOptions) -> Self {
+        let lab = Lab::new(name).await.unwrap();
+        let listen = format!("{}:0", lab.server_address());
+        let server = Server::start_with(&listen, server);
+        let mut site = Self { lab, server, hosts: Vec::new(), agents: Vec::new(), options: Vec::new() };
+        for number in 1..=hosts {
+            site.add_host(number, options.clone()).await;
+        }
+        site
+    }
+
+    async fn add_host(&mut self, number: u8, options: HostOptions) {
+        let host = self.lab.add_host_with(number, options).await.unwrap();
+        let image = Images::for_tests().busybox().unwrap();
+        host.load_image(&image.archive).await.unwrap();
+        self.hosts.push(host);
+        self.agents.push(None);
+        let token = self.server.run(&["hosts", "add", "--format", "json"]).json()["token"].clone();
+        self.options = vec!["--token".into(), token.as_str().unwrap().to_owned()];
+        self.start_agent(self.hosts.len() - 1).await;
+        let name = self.hosts.last().unwrap().name().to_owned();
+        self.wait_for_host(&name, "active");
+    }
+
+    /// Starts the agent of a host.
+    pub async fn start_agent(&mut self, host: usize) {
+        let process = self.spawn_agent(host, &self.options.clone()).await;
+        self.agents[host] = Some(process);
+    }
+
+    /// Starts an agent on a host with options of its own.
+    pub async fn spawn_agent(&self, host: usize, options: &[String]) -> HostProcess {
+        let host = &self.hosts[host];
+        let mut arguments: Vec<String> =
+            ["agent", "--server", &self.server.url(), "--address", &host.address().to_string(), "--data-dir"]
+                .map(str::to_owned)
+                .to_vec();
+        arguments.push(host.data_directory().display().to_string());
+        arguments.extend_from_slice(options);
+        host.spawn("agent", PROGRAM, &arguments).await.unwrap()
+    }
+
+    /// Kills the agent of a host.
+    pub async fn kill_agent(&mut self, host: usize) {
+        self.agents[host].take().unwrap().kill().await.unwrap();
+    }
+
+    pub fn wait_for_host(&self, name: &str, state: &str) {
+        eventually(&format!("{name} is {state}"), Duration::from_secs(40), || {
+            let list = self.server.run(&["hosts", "--format", "json"]).json();
+            let found =
+                list.as_array().unwrap().iter().any(|host| host["name"] == name && host["state"] == state);
+            if found { Ok(()) } else { Err(format!("{list:#}\n{}", self.agent_logs())) }
+        });
+    }
+
+    pub fn agent_logs(&self) -> String {
+        self.agents.iter().flatten().map(|agent| format!("--- log of an agent\n{}", agent.log())).collect()
+    }
+
+    /// Runs a user command where it holds up no timer.
+    pub async fn run(&self, arguments: &[&str]) -> Done {
+        let mut command = self.server.user(arguments);
+        tokio::task::spawn_blocking(move || Done::of(command.output().unwrap())).await.unwrap()
+    }
+
+    /// Starts a user command that goes on beside the test.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.server.user(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The state of each container, by its name.
+    pub async fn states(&self) -> BTreeMap<String, String> {
+        let list = self.run(&["ps", "--format", "json"]).await.json();
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["name"].as_str().unwrap().to_owned(), one["state"].as_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    /// Waits until containers are as said.
+    pub async fn wait_for_states(&self, expected: &[(&str, &str)]) {
+        let until = Instant::now() + Duration::from_secs(60);
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect();
+        loop {
+            let states = self.states().await;
+            if states == expected {
+                return;
+            }
+            assert!(
+                Instant::now() < until,
+                "last seen: {states:?}, expected {expected:?}\n{}",
+                self.agent_logs()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Names of containers that run on a host, as its engine says.
+    pub async fn running(&self, host: usize) -> Vec<String> {
+        let text = self.hosts[host].docker(&["ps", "--format", "{{.Names}}"]).await.unwrap();
+        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.agent_logs());
+        }
+    }
 }

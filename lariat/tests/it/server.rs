@@ -227,3 +227,22 @@ fn the_server_hands_out_its_own_program() {
     let missing = run(Command::new("curl").args(["-fsS", &format!("{}/v1/scripts/agent/vax", server.url())]));
     assert_ne!(missing.code, 0);
 }
+
+#[test]
+fn a_lost_password_is_made_anew() {
+    let mut server = Server::start();
+    let old = server.first();
+    assert_eq!(server.stop(), Some(0));
+    let mut again = Server::start_again(server, &["--reset-admin"]);
+    let new = again.first();
+    assert_ne!(old["password"], new["password"]);
+    again.run(&["stacks"]).ok();
+    let sign_in = |password: &str| {
+        let body = serde_json::json!({ "code": format!("admin:{password}") }).to_string();
+        let url = format!("{}/v2-beta/token", again.url());
+        run(Command::new("curl").args(["-fsS", "-X", "POST", "-d", &body, &url])).code
+    };
+    assert_eq!(sign_in(new["password"].as_str().unwrap()), 0);
+    assert_ne!(sign_in(old["password"].as_str().unwrap()), 0);
+    assert_eq!(again.stop(), Some(0));
+}
