@@ -8,7 +8,7 @@ use host_driver::Disk;
 use crate::journal::{Record, Scan, encode, scan};
 
 /// The journal's file.
-const FILE: &str = "ledger";
+pub(crate) const FILE: &str = "ledger";
 /// A journal that has grown so far beyond its last snapshot is written anew.
 const GROWTH: usize = 4;
 /// A journal below this size is left alone.

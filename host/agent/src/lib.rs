@@ -17,6 +17,8 @@
 //! stands behind a seam ([`Seams`]), so that simulations run this very code.
 
 mod agent;
+mod config;
+mod connect;
 mod core;
 mod decide;
 mod journal;
@@ -30,6 +32,7 @@ mod streams;
 mod world;
 
 pub use agent::{AgentError, HostIdentity, Seams, Standing, run_agent};
+pub use config::{AgentConfig, run};
 pub use core::Counters;
 pub use probe::{LinuxProbe, Probe};
 pub use session::{ConnectError, Connector};

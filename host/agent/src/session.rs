@@ -113,7 +113,7 @@ enum Parting {
 impl Session {
     /// Talks to the server for as long as it is polled.
     pub(crate) async fn run(self) {
-        let mut delay = Delay { next: FIRST_DELAY };
+        let mut delay = Delay::new();
         loop {
             let wait = match tokio::time::timeout(DIAL_LIMIT, self.connector.connect()).await {
                 Err(_) => {
@@ -331,17 +331,21 @@ impl Session {
 }
 
 /// The growing delay between attempts.
-struct Delay {
+pub(crate) struct Delay {
     next: u64,
 }
 
 impl Delay {
+    pub(crate) const fn new() -> Self {
+        Self { next: FIRST_DELAY }
+    }
+
     fn reset(&mut self) {
         self.next = FIRST_DELAY;
     }
 
     /// Grows, and leaves it to chance where in its second half it ends, so that many hosts do not come at once.
-    fn grown(&mut self, random: &dyn Random) -> Duration {
+    pub(crate) fn grown(&mut self, random: &dyn Random) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(LAST_DELAY);
         Duration::from_millis(delay / 2 + random.below(delay / 2 + 1))

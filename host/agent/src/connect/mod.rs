@@ -1,0 +1,11 @@
+//! The way to the real server: an address, TLS, registration, a WebSocket.
+
+mod endpoint;
+mod register;
+mod tls;
+mod websocket;
+
+pub(crate) use endpoint::Endpoint;
+pub(crate) use register::{Credentials, Registration, register};
+pub(crate) use tls::Trust;
+pub(crate) use websocket::WebSocketConnector;

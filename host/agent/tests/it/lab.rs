@@ -1,0 +1,333 @@
+//! On real engines. The agent is a process of its own, so that it can be killed as processes are killed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use contract_link::{FrameReader, FrameWriter};
+use contract_protocol::*;
+use contract_values::{ContainerId, Incarnation, Secret};
+use host_agent::{AgentConfig, run};
+use testkit::images::Images;
+use testkit::lab::{Lab, LabHost};
+use tokio_util::sync::CancellationToken;
+
+use super::server::Server;
+
+const SERVER: &str = "LARIAT_TEST_AGENT_SERVER";
+const FOLDER: &str = "LARIAT_TEST_AGENT_FOLDER";
+const ENGINE: &str = "LARIAT_TEST_AGENT_ENGINE";
+
+/// The agent's process: this very program, called with the settings in its environment. As a test it does nothing.
+#[test]
+fn agent_process() {
+    let (Ok(server), Ok(folder), Ok(docker)) =
+        (std::env::var(SERVER), std::env::var(FOLDER), std::env::var(ENGINE))
+    else {
+        return;
+    };
+    let config = AgentConfig {
+        server,
+        token: Some(Secret::new("token-1".into())),
+        data_dir: PathBuf::from(folder),
+        docker,
+        address: None,
+        labels: Default::default(),
+        pin: None,
+        version: "lab".into(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(config, CancellationToken::new())).unwrap();
+}
+
+struct Agent(Child);
+
+impl Agent {
+    fn start(server: &str, folder: &Path, host: &LabHost) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["lab::agent_process", "--exact", "--nocapture"])
+            .env(SERVER, server)
+            .env(FOLDER, folder)
+            .env(ENGINE, host.docker_url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// `kill -9`.
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    fn status(&self, field: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Ticks of the processor that it has used, each a hundredth of a second.
+    fn ticks(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        let rest: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        rest[11].parse::<u64>().unwrap() + rest[12].parse::<u64>().unwrap()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Scene {
+    host: LabHost,
+    server: Server,
+    folder: tempfile::TempDir,
+    image: String,
+    _lab: Lab,
+}
+
+impl Scene {
+    async fn new(name: &str) -> Self {
+        let lab = Lab::new(name).await.unwrap();
+        let host = lab.add_host(1).await.unwrap();
+        let image = Images::for_tests().busybox().unwrap();
+        host.load_image(&image.archive).await.unwrap();
+        let server = Server::start(None).await;
+        Self { host, server, folder: tempfile::tempdir().unwrap(), image: image.reference, _lab: lab }
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::start(&format!("http://{}", self.server.address), self.folder.path(), &self.host)
+    }
+
+    fn container(&self, name: &str, script: &str) -> ContainerAssignment {
+        serde_json::from_value(serde_json::json!({
+            "name": name, "uuid": name, "incarnation": 1, "run": "running", "rule": "keep_running",
+            "spec": { "image": self.image, "command": ["sh", "-c", script], "stop_timeout": 2000 }
+        }))
+        .unwrap()
+    }
+
+    fn assign(&self, count: i64) {
+        let containers: Vec<_> = (1..=count).map(|n| self.container(&format!("c-{n}"), SERVICE)).collect();
+        self.server.assign(|assignment| {
+            assignment.containers = (1..).map(ContainerId::new).zip(containers).collect();
+        });
+    }
+
+    async fn until_running(&self, count: i64) {
+        self.server
+            .until("all run", |state| {
+                (1..=count).all(|n| {
+                    let key = (ContainerId::new(n), Incarnation(1));
+                    state.containers.get(&key).is_some_and(|report| report.rank == Rank::Running)
+                })
+            })
+            .await;
+    }
+
+    async fn names(&self, all: bool) -> Vec<String> {
+        let mut arguments = vec!["ps", "--format", "{{.Names}}"];
+        if all {
+            arguments.push("--all");
+        }
+        let text = self.host.docker(&arguments).await.unwrap();
+        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    async fn until_names(&self, expected: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            let names = self.names(false).await;
+            if names == expected {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(90), "{names:?} instead of {expected:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+const SERVICE: &str = "trap 'exit 0' TERM; while :; do sleep 1 & wait; done";
+const FIVE: [&str; 5] = ["c-1", "c-2", "c-3", "c-4", "c-5"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_an_agent_that_is_killed_in_the_middle_ends_with_the_same_five() {
+    let scene = Scene::new("agentkill").await;
+    for pause in [100, 400, 800, 1200] {
+        let mut agent = scene.agent();
+        let greetings = scene.server.lock().hellos.len();
+        scene
+            .server
+            .until("a greeting", |state| {
+                state.hellos.len() > greetings || greetings == 0 && !state.hellos.is_empty()
+            })
+            .await;
+        scene.assign(5);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        agent.kill();
+    }
+    let _agent = scene.agent();
+    scene.until_names(&FIVE).await;
+    scene.until_running(5).await;
+    assert_eq!(scene.names(true).await, FIVE, "nothing is there twice");
+    scene.server.assign(|assignment| assignment.containers.clear());
+    scene.until_names(&[]).await;
+    scene
+        .server
+        .until("all gone", |state| state.containers.values().all(|report| report.rank == Rank::Gone))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_an_engine_that_is_killed_is_survived() {
+    let scene = Scene::new("enginekill").await;
+    let _agent = scene.agent();
+    scene.assign(5);
+    scene.until_running(5).await;
+    scene.host.kill_engine().await.unwrap();
+    scene
+        .server
+        .until("the trouble", |state| {
+            state.facts.as_ref().is_some_and(|facts| facts.troubles.contains_key("engine_unreachable"))
+        })
+        .await;
+    scene.host.start_engine().await.unwrap();
+    scene.until_names(&FIVE).await;
+    scene
+        .server
+        .until("it is over", |state| state.facts.as_ref().is_some_and(|facts| facts.troubles.is_empty()))
+        .await;
+    scene.until_running(5).await;
+    assert_eq!(scene.names(true).await, FIVE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_a_rebooted_host_brings_everything_back_without_a_server() {
+    let scene = Scene::new("reboot").await;
+    let mut agent = scene.agent();
+    scene.assign(5);
+    scene.until_running(5).await;
+    agent.kill();
+    scene.host.reboot().await.unwrap();
+    assert_eq!(scene.names(false).await, [""; 0], "without the agent nothing comes back");
+    // Nobody listens there.
+    let nobody = "http://127.0.0.1:9";
+    let _agent = Agent::start(nobody, scene.folder.path(), &scene.host);
+    scene.until_names(&FIVE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_a_dead_process_is_started_again_at_once() {
+    let scene = Scene::new("restart").await;
+    let _agent = scene.agent();
+    scene.assign(1);
+    scene.until_running(1).await;
+    // The engine's own time for a start on this machine, for comparison.
+    let id = scene.host.docker(&["create", &scene.image, "sh", "-c", SERVICE]).await.unwrap();
+    let begun = Instant::now();
+    scene.host.docker(&["start", &id]).await.unwrap();
+    let by_hand = begun.elapsed();
+    let begun = Instant::now();
+    scene.host.docker(&["kill", "--signal", "KILL", "c-1"]).await.unwrap();
+    scene
+        .server
+        .until("its second run", |state| {
+            state
+                .containers
+                .get(&(ContainerId::new(1), Incarnation(1)))
+                .is_some_and(|report| report.starts == 2 && report.rank == Rank::Running)
+        })
+        .await;
+    let took = begun.elapsed();
+    println!("start by hand {by_hand:?}, kill to running {took:?}");
+    assert!(took < by_hand * 2 + Duration::from_millis(1500), "by hand {by_hand:?}, ours {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_natives_logs_and_consoles_go_through() {
+    let scene = Scene::new("streams").await;
+    let _agent = scene.agent();
+    let talker = scene.container("talker", "echo hello; echo oops >&2; sleep 1000");
+    scene.server.assign(|assignment| {
+        assignment.containers.insert(ContainerId::new(1), talker);
+    });
+    scene.until_running(1).await;
+    scene.host.docker(&["run", "-d", "--name", "by-hand", &scene.image, "sleep", "1000"]).await.unwrap();
+    scene
+        .host
+        .docker(&["run", "-d", "--label", "io.lariat.ignore=true", &scene.image, "sleep", "1000"])
+        .await
+        .unwrap();
+    scene
+        .server
+        .until("the native", |state| state.natives.values().any(|native| native.name == "by-hand"))
+        .await;
+    assert_eq!(scene.server.lock().natives.len(), 1);
+    let docker_id = {
+        let state = scene.server.lock();
+        state.containers[&(ContainerId::new(1), Incarnation(1))].docker_id.clone().unwrap()
+    };
+    let link = scene.server.lock().link.clone().unwrap();
+    let logs = LogsRequest { docker_id: docker_id.clone(), ..Default::default() };
+    let frames = ask(&link, StreamRequest::Logs(logs), vec![]).await;
+    assert!(frames.contains(&StreamFrame::Output(b"hello\n".to_vec())), "{frames:?}");
+    assert!(frames.contains(&StreamFrame::Error(b"oops\n".to_vec())), "{frames:?}");
+    let exec = StreamRequest::Exec(ExecRequest {
+        docker_id: docker_id.clone(),
+        command: ["sh", "-c", "stty size; exit 3"].map(str::to_owned).to_vec(),
+        tty: true,
+        stdin: true,
+        ..Default::default()
+    });
+    let frames = ask(&link, exec, vec![StreamFrame::Resize { columns: 101, rows: 33 }]).await;
+    assert_eq!(frames.last(), Some(&StreamFrame::End { code: Some(3) }), "{frames:?}");
+    let inspect = StreamRequest::Inspect { docker_id };
+    let frames = ask(&link, inspect, vec![]).await;
+    let [StreamFrame::Output(bytes), StreamFrame::End { .. }] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["Name"], "/talker");
+    scene.host.docker(&["rm", "--force", "by-hand"]).await.unwrap();
+    scene.server.until("it has gone", |state| state.natives.is_empty()).await;
+}
+
+async fn ask(
+    link: &contract_link::LinkHandle,
+    request: StreamRequest,
+    input: Vec<StreamFrame>,
+) -> Vec<StreamFrame> {
+    let (read, write) = tokio::io::split(link.open().await.unwrap());
+    let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+    writer.write(&request).await.unwrap();
+    for frame in input {
+        writer.write_stream_frame(&frame).await.unwrap();
+    }
+    let mut frames = Vec::new();
+    while let Some(frame) = reader.read_stream_frame().await.unwrap() {
+        frames.push(frame);
+    }
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_an_idle_agent_is_small_and_quiet() {
+    let scene = Scene::new("idle").await;
+    let agent = scene.agent();
+    scene.assign(5);
+    scene.until_running(5).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = agent.ticks();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let ticks = agent.ticks() - before;
+    let resident = agent.status("VmRSS") / 1024;
+    println!("idle: {resident} MiB, {ticks} hundredths of a second in 20 s");
+    // An unoptimised build with symbols is larger than what ships; the bound is a guard against leaks and loops.
+    assert!(resident <= 40, "{resident} MiB");
+    assert!(ticks <= 20, "{ticks} hundredths of a second in 20 s");
+}
