@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract_api::launch::{ServiceInput, StackPlan, VolumeInput};
+use contract_api::launch::{Notice, ServiceInput, StackPlan, VolumeInput};
 use contract_compose::{ComposeInput, SourceFile};
 use contract_values::{ProjectId, ServiceId, StackId, check_stack_name};
 use control_model::{
@@ -146,11 +146,11 @@ fn check_name(tables: &Tables, project: ProjectId, name: &str, own: Option<Stack
     Ok(())
 }
 
-/// Makes a stack and the services of its files, together or not at all.
+/// Makes a stack and the services of its files, together or not at all. Returns what the files say without effect.
 ///
 /// # Errors
 /// Names the field that is wrong; then nothing has changed.
-pub async fn create_stack(cx: &Cx, input: StackCreate) -> Result<StackId, AppError> {
+pub async fn create_stack(cx: &Cx, input: StackCreate) -> Result<(StackId, Vec<Notice>), AppError> {
     let project = cx.project()?;
     check_name(&cx.tables, project, &input.name, None)?;
     let plan = read_files(&input.name, &input.files).await?;
@@ -191,9 +191,10 @@ pub async fn create_stack(cx: &Cx, input: StackCreate) -> Result<StackId, AppErr
             let intent = intent_of(tables, project, &names, service, base)?;
             transaction.insert::<Service>(*service_id, uuid.clone(), intent);
         }
-        Ok(id)
+        Ok(())
     })
-    .await
+    .await?;
+    Ok((id, plan.notices))
 }
 
 fn templates_of(volumes: &[VolumeInput]) -> BTreeMap<String, VolumeTemplate> {
@@ -380,7 +381,7 @@ pub struct StackUpgrade {
 ///
 /// # Errors
 /// Names the file and line that is wrong; then nothing has changed.
-pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Result<(), AppError> {
+pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Result<Vec<Notice>, AppError> {
     let stack = live_stack(&cx.tables, id)?;
     let files = StackFiles {
         docker_compose: upgrade.docker_compose.clone().or_else(|| stack.intent.docker_compose.clone()),
@@ -452,7 +453,8 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
         }
         Ok(())
     })
-    .await
+    .await?;
+    Ok(plan.notices)
 }
 
 /// Starts or stops every service of a stack.

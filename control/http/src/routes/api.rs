@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use contract_api::{
-    ListQuery, Purpose, Role, Schema, Schemas, Showing, Urls, Version, canonical_field, collection,
-    compare_values, show, validate,
+    Filter, ListQuery, Modifier, Purpose, Role, Schema, Schemas, Showing, Urls, Version, canonical_field,
+    collection, compare_values, show, validate,
 };
 use serde_json::{Map, Value, json};
 
@@ -50,6 +50,10 @@ impl Context {
     pub fn show_with(&self, item: &Item, showing: Showing, more: &Map<String, Value>) -> Option<Value> {
         let mut row = item.row(&self.cx);
         row.fields.extend(more.clone());
+        self.show_row(row, showing)
+    }
+
+    fn show_row(&self, mut row: contract_api::Row, showing: Showing) -> Option<Value> {
         let mut registration = None;
         if row.kind == "registrationToken"
             && let Some(text) = row.value("token").as_str()
@@ -463,7 +467,19 @@ fn list_reply(
         query.names_removed() || context.request.parameter("_removed").is_some_and(|value| value == "true");
     let is_setting = canonical_type(schema).ends_with("etting");
     let public_only = is_setting && context.request.parameter("all") == Some("false");
-    let mut kept: Vec<(Item, contract_api::Row)> = Vec::new();
+    // Whether a thing is removed is known without its row, and most lists ask for nothing else: then only the rows
+    // of the page are made.
+    let by_removal = |filter: &Filter, item: &Item| match filter.modifier {
+        _ if filter.field != "removed" => None,
+        Modifier::Null => Some(!item.is_removed()),
+        Modifier::NotNull => Some(item.is_removed()),
+        _ => None,
+    };
+    let needs_rows = query.sort.is_some()
+        || query.filters.iter().any(|filter| {
+            filter.field != "removed" || !matches!(filter.modifier, Modifier::Null | Modifier::NotNull)
+        });
+    let mut kept: Vec<(Item, Option<contract_api::Row>)> = Vec::new();
     for item in items {
         if item.is_removed() && !names_removed {
             continue;
@@ -473,10 +489,13 @@ fn list_reply(
         {
             continue;
         }
-        let row = item.row(&context.cx);
+        let row = needs_rows.then(|| item.row(&context.cx));
         let passes = is_setting
             || query.filters.iter().all(|filter| {
-                let Some((field, _)) = schema.field(filter.field) else { return true };
+                if let Some(passes) = by_removal(filter, &item) {
+                    return passes;
+                }
+                let (Some((field, _)), Some(row)) = (schema.field(filter.field), &row) else { return true };
                 if filter.field == "id" {
                     filter.matches(&field.kind, &row.id.clone().into())
                 } else {
@@ -489,9 +508,11 @@ fn list_reply(
     }
     if let Some(sort) = &query.sort {
         let field = canonical_field(sort.field);
+        let none = contract_api::Row::default();
         let number =
             |row: &contract_api::Row| row.id.parse::<contract_api::ApiId>().map_or(0, |id| id.number);
         kept.sort_by(|(_, one), (_, other)| {
+            let (one, other) = (one.as_ref().unwrap_or(&none), other.as_ref().unwrap_or(&none));
             let order = if field == "id" {
                 number(one).cmp(&number(other))
             } else {
@@ -508,8 +529,9 @@ fn list_reply(
         .into_iter()
         .skip(query.offset)
         .take(query.limit)
-        .filter_map(|(item, _)| {
-            let mut document = context.show(&item, Showing::Later)?;
+        .filter_map(|(item, row)| {
+            let row = row.unwrap_or_else(|| item.row(&context.cx));
+            let mut document = context.show_row(row, Showing::Later)?;
             include(context, &item, &mut document, query.include);
             Some(document)
         })

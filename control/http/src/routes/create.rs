@@ -34,7 +34,11 @@ pub async fn create(
     let cx = &context.cx;
     let mut once = Map::new();
     let id = match type_name {
-        "stack" => format_id(stack::create_stack(cx, stack_input(&fields)?).await?),
+        "stack" => {
+            let (id, notices) = stack::create_stack(cx, stack_input(&fields)?).await?;
+            once.insert("notices".to_owned(), notice_texts(&notices));
+            format_id(id)
+        }
         "service" => format_id(service::create_service(cx, service_input(&fields)?).await?),
         "container" => {
             let ids = container::create_containers(cx, container_input(&fields, &checked)?).await?;
@@ -107,6 +111,11 @@ pub async fn create(
     let item = fresh.find(type_name, &id)?;
     let document = fresh.show_with(&item, Showing::Created, &once).ok_or_else(AppError::not_found)?;
     Ok(Reply::Json(StatusCode::CREATED, document))
+}
+
+/// What files say without effect, as lines with file, line and column.
+pub fn notice_texts(notices: &[contract_api::launch::Notice]) -> Value {
+    notices.iter().map(ToString::to_string).collect()
 }
 
 fn created_many(context: &Context, schema: &Schema, ids: Vec<String>) -> Result<Reply, AppError> {

@@ -19,7 +19,9 @@ use crate::app::{
 };
 use crate::present::Item;
 use crate::routes::api::{Context, guard_system};
-use crate::routes::create::{account_kind, dependencies_input, launch_input, links_input, members_input};
+use crate::routes::create::{
+    account_kind, dependencies_input, launch_input, links_input, members_input, notice_texts,
+};
 use crate::routes::input::Fields;
 use crate::routes::reply::Reply;
 use crate::routes::sockets;
@@ -236,7 +238,10 @@ async fn run(
                 environment: fields.texts("environment").or_else(|| fields.texts("answers")),
                 external_id: fields.text("externalId"),
             };
-            stack::upgrade_stack(cx, row.id, upgrade).await?;
+            let notices = stack::upgrade_stack(cx, row.id, upgrade).await?;
+            let mut document = context.show_fresh(item)?;
+            document["notices"] = notice_texts(&notices);
+            return Ok(Reply::Json(status, document));
         }
         (Item::Row(AnyRow::Stack(row)), "exportconfig") => {
             let only = fields

@@ -45,6 +45,24 @@ async fn a_stack_is_made_of_compose_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_effect_is_said() {
+    let world = World::start().await;
+    let compose =
+        "services:\n  web:\n    image: a\n    x-nothing: 1\n    networks: [front]\nnetworks:\n  front: {}\n";
+    let input = json!({"name": "noted", "dockerCompose": compose});
+    let answer = world.admin("POST /v2-beta/projects/1a5/stacks", input.clone()).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let notices = answer.body["notices"].as_array().unwrap_or_else(|| panic!("{}", answer.text));
+    assert!(
+        notices.iter().any(|notice| notice.as_str().unwrap().contains("docker-compose.yml:")),
+        "{notices:?}"
+    );
+    let upgrade = format!("POST /v2-beta/projects/1a5/stacks/{}/?action=upgrade", answer.id());
+    let again = world.admin(&upgrade, input).await;
+    assert_eq!(again.body["notices"], answer.body["notices"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_file_changes_nothing_and_names_line_and_column() {
     let world = World::start().await;
     for (compose, wanted) in [
