@@ -140,7 +140,13 @@ impl<'a> Planner<'a> {
 
     fn switch_off(&mut self) {
         let slots = self.slots();
-        self.drop_surplus(&slots);
+        // Nothing is being replaced any more: one copy stays in each place, and none that is nowhere.
+        for (_, slot) in self.drop_surplus(&slots) {
+            let keeper = slot.resting();
+            for copy in slot.copies.iter().filter(|copy| Some(copy.id) != keeper) {
+                self.retire(copy.id);
+            }
+        }
         for (_, decision) in self.staying.values_mut() {
             decision.held = true;
             decision.reason = None;

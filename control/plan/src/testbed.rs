@@ -198,8 +198,7 @@ impl World {
                 "off" => row.intent.active = false,
                 "going" => row.removal_asked = Some(self.now),
                 "after" => {
-                    let (name, how) =
-                        next().split_once(':').map_or_else(|| panic!("after a:how"), |pair| pair);
+                    let (name, how) = next().split_once(':').expect("after a:how");
                     let (how, optional) = how.strip_suffix('?').map_or((how, false), |how| (how, true));
                     let condition = match how {
                         "started" => DependencyCondition::Started,

@@ -264,7 +264,7 @@ fn host_unrest(tables: &Tables, host: &SimHost) -> Option<String> {
             DesiredRun::Running | DesiredRun::Stopped => {}
         }
         let row = tables.containers.get(*id)?;
-        if to.restarts_asked > row.observation.restarts_done {
+        if to.run == DesiredRun::Running && to.restarts_asked > row.observation.restarts_done {
             return Some(format!("{} has not been restarted yet", to.name));
         }
         if runs && to.rule == RunRule::Once {

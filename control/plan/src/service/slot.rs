@@ -19,6 +19,8 @@ pub(super) struct Copy {
     pub index: u32,
     pub create_index: u32,
     host: Option<HostId>,
+    /// It has a host.
+    pub placed: bool,
     /// It was made for an earlier launch version.
     pub outdated: bool,
     /// Its host is given up or gone.
@@ -47,6 +49,7 @@ impl Copy {
             index,
             create_index,
             host: row.intent.requested_host.or(host),
+            placed: host.is_some(),
             outdated: version != service.intent.launch_version,
             lost,
             ready,
@@ -91,6 +94,13 @@ impl Slot {
     /// Whether a copy in it is on its way.
     pub fn is_changing(&self) -> bool {
         self.keeper().is_none() && self.newest_current().is_some()
+    }
+
+    /// The copy that stays when the service is switched off: one that has a host, rather not a lost one, rather of the
+    /// wanted version, rather a new one.
+    pub fn resting(&self) -> Option<i64> {
+        let placed = self.copies.iter().filter(|copy| copy.placed);
+        placed.max_by_key(|copy| (!copy.lost, !copy.outdated, copy.create_index)).map(|copy| copy.id)
     }
 
     pub fn create_index(&self) -> u32 {

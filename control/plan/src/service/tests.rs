@@ -225,6 +225,22 @@ fn a_service_that_is_off_stops_its_containers() {
 }
 
 #[test]
+fn a_service_that_is_switched_off_amid_an_upgrade_keeps_one_copy_in_each_place() {
+    check(
+        "host h1; service web off version 2; copy web 1 running on h1 version 1; copy web 1 waiting",
+        "finish web-1, hold web-1(v1)",
+    );
+    check(
+        "host h1; service web off version 2; copy web 1 running on h1 version 1; copy web 1 starting on h1",
+        "retire web-1(v1), hold web-1",
+    );
+    check(
+        "host h1 lost; host h2; service web off; copy web 1 running on h1; copy web 1 starting on h2",
+        "finish web-1, hold web-1",
+    );
+}
+
+#[test]
 fn a_restart_goes_round() {
     let two = "host h1; service web scale 2 restarts 1";
     check(
