@@ -11,12 +11,12 @@ fn golden(name: &str, document: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let mut text = serde_json::to_string_pretty(document).unwrap();
     text.push('\n');
-    if std::env::var_os("LARIAT_GOLDEN").is_some_and(|value| value == "renew") {
+    if std::env::var_os("LARIAT_RENEW_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();
         return;
     }
     let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == known, "{name} differs; look at it, then renew it with LARIAT_GOLDEN=renew:\n{text}");
+    assert!(text == known, "{name} differs; look at it, then renew it with LARIAT_RENEW_GOLDEN=1:\n{text}");
 }
 
 #[test]
