@@ -151,6 +151,12 @@ pub(crate) trait Database: Send + 'static {
     /// Waits until another server has perhaps written. May be dropped at any moment.
     fn nudged(&mut self) -> impl Future<Output = ()> + Send;
 
+    /// Lets those who were just answered come with their next transaction, so that they share the next flush; says
+    /// whether that is worth while here.
+    fn linger(&mut self) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
+
     /// Lets go of everything.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

@@ -21,6 +21,8 @@ pub struct StoreOptions {
     pub group: usize,
     /// How often to look for writes of other servers whose nudge was lost.
     pub poll: Duration,
+    /// How long a lost connection is sought again before those who wait are told.
+    pub reconnect_for: Duration,
     /// How long the outcome of a commit is looked up after a lost connection before it is given up as unknown.
     pub resolve_for: Duration,
     /// A file with the certificates of the authorities to trust, for PostgreSQL with TLS; the system's when `None`.
@@ -37,6 +39,7 @@ impl Default for StoreOptions {
             queue: 1024,
             group: 512,
             poll: Duration::seconds(2),
+            reconnect_for: Duration::seconds(5),
             resolve_for: Duration::seconds(30),
             root_certificates: None,
         }

@@ -45,7 +45,7 @@ pub(crate) async fn open(url: &str, options: StoreOptions) -> Result<Store, Open
     let place = address.place.clone();
     let heard = Arc::new(Heard::default());
     let mut database = PostgresDatabase {
-        links: Links::new(address, heard.clone()),
+        links: Links::new(address, heard.clone(), options.reconnect_for.to_std()),
         heard,
         statements: Kind::ALL
             .into_iter()
@@ -422,6 +422,11 @@ impl Database for PostgresDatabase {
             () = heard => {}
             () = poll => {}
         }
+    }
+
+    async fn linger(&mut self) -> bool {
+        tokio::task::yield_now().await;
+        true
     }
 
     async fn close(self) {

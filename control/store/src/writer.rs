@@ -14,6 +14,8 @@ use crate::error::{CommitError, HistoryError};
 use crate::options::StoreOptions;
 use crate::store::{Change, Committed, IntoCause, NO_TIME, Shared};
 
+/// How often in a row to look for more of those who came together last time.
+const LINGER_IDLE: u32 = 4;
 /// How many removed rows go for good with one commit.
 const PURGE: usize = 64;
 /// How many revisions back batches are remembered.
@@ -47,6 +49,8 @@ pub(crate) struct Writer<D> {
     /// Up to which revision the feed was last cut, or looked at for it.
     cut: Option<Revision>,
     fenced: bool,
+    /// How many transactions came together last time.
+    last_group: usize,
 }
 
 /// A batch that is ready to be made durable.
@@ -68,7 +72,19 @@ impl<D: Database> Writer<D> {
         options: StoreOptions,
     ) -> Self {
         let removed = removed_rows(&shared.tables());
-        Self { database, shared, jobs, closing, options, head, batch: 1, removed, cut: None, fenced: false }
+        Self {
+            database,
+            shared,
+            jobs,
+            closing,
+            options,
+            head,
+            batch: 1,
+            removed,
+            cut: None,
+            fenced: false,
+            last_group: 0,
+        }
     }
 
     /// Works until the store is closed or its last handle is gone.
@@ -87,15 +103,12 @@ impl<D: Database> Writer<D> {
             };
             let Some(job) = job else { break };
             let mut group = Group::default();
-            open = self.sort(job, &mut group).await;
-            while open && group.commits.len() < self.options.group {
-                let Ok(job) = self.jobs.try_recv() else { break };
-                open = self.sort(job, &mut group).await;
-            }
+            open = self.sort(job, &mut group).await && self.gather(&mut group).await;
             for (sequence, takers) in group.takers {
                 self.reserve(sequence, takers).await;
             }
             if !group.commits.is_empty() {
+                self.last_group = group.commits.len();
                 self.commit_group(group.commits).await;
             }
         }
@@ -106,7 +119,27 @@ impl<D: Database> Writer<D> {
         let _ = self.closing.send(true);
     }
 
-    /// Gathers commits and reservations, and does everything else at once; says whether to go on.
+    /// Takes what else is queued. Where many came together last time they are on their way again, and the first of
+    /// them should not have a flush for itself; a lone writer is not kept waiting.
+    async fn gather(&mut self, group: &mut Group) -> bool {
+        let mut idle = 0;
+        loop {
+            let before = group.commits.len();
+            while group.commits.len() < self.options.group {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                if !self.sort(job, group).await {
+                    return false;
+                }
+            }
+            idle = if group.commits.len() > before { 0 } else { idle + 1 };
+            let more_to_come = group.commits.len() < self.last_group && idle < LINGER_IDLE;
+            if !more_to_come || !self.database.linger().await {
+                return true;
+            }
+        }
+    }
+
+    /// Sorts a job to others of its kind, and does everything else at once; says whether to go on.
     async fn sort(&mut self, job: Job, group: &mut Group) -> bool {
         match job {
             Job::Commit { transaction, answer } => group.commits.push((transaction, answer)),

@@ -20,8 +20,6 @@ use crate::store::IntoCause;
 /// How long one step may take before the connection counts as lost.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection is looked for before those who wait are told.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The first and the longest pause between two tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// The channel on which servers tell each other that they have written.
@@ -57,13 +55,15 @@ pub(super) struct Links {
     address: Address,
     heard: Arc<Heard>,
     link: Option<Link>,
+    /// How long to try before giving up.
+    patience: Duration,
     /// The process of a lost connection, which may still hold the sequencer.
     lost: Option<(i32, String)>,
 }
 
 impl Links {
-    pub(super) fn new(address: Address, heard: Arc<Heard>) -> Self {
-        Self { address, heard, link: None, lost: None }
+    pub(super) fn new(address: Address, heard: Arc<Heard>, patience: Duration) -> Self {
+        Self { address, heard, link: None, patience, lost: None }
     }
 
     /// The connection; makes a new one, with patience, where it was lost.
@@ -114,7 +114,7 @@ impl Links {
                 Ok(link) => return Ok(link),
                 Err(error) => error,
             };
-            if spent >= PATIENCE || !is_lost(&error) {
+            if spent >= self.patience || !is_lost(&error) {
                 return Err(DatabaseError::Unavailable {
                     reason: "there is no connection",
                     cause: Some(error.into_cause()),

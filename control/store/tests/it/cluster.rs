@@ -2,6 +2,7 @@
 //! long as the test.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub async fn connect(url: &str) -> Client {
 pub struct OwnCluster {
     directory: tempfile::TempDir,
     server: Option<Child>,
+    settings: Vec<String>,
 }
 
 /// Who runs the server: it refuses to be run by root.
@@ -95,6 +97,29 @@ fn give_to_user(path: &Path) {
 
 impl OwnCluster {
     pub async fn start() -> Self {
+        let mut cluster = Self::make();
+        cluster.settings.push("listen_addresses=".to_owned());
+        cluster.run().await;
+        cluster
+    }
+
+    /// One that also listens on a port of this machine, encrypted with the certificate and key.
+    pub async fn start_with_tls(certificate: &str, key: &str) -> (Self, u16) {
+        let mut cluster = Self::make();
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = cluster.directory.path().join("data").join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            give_to_user(&path);
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}"), "ssl=on".to_owned()];
+        cluster.settings.extend(settings);
+        cluster.run().await;
+        (cluster, port)
+    }
+
+    fn make() -> Self {
         let directory = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
         give_to_user(directory.path());
         let data = directory.path().join("data");
@@ -104,9 +129,7 @@ impl OwnCluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut cluster = Self { directory, server: None };
-        cluster.run().await;
-        cluster
+        Self { directory, server: None, settings: Vec::new() }
     }
 
     /// Starts the server, and waits until it serves.
@@ -120,7 +143,10 @@ impl OwnCluster {
         let mut command = program("postgres");
         command.arg("-D").arg(self.directory.path().join("data")).arg("-k").arg(self.directory.path());
         // What the system holds outlives the server, so what is lost when power fails need not be guarded here.
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=50", "shared_buffers=32MB"] {
+        for setting in ["fsync=off", "max_connections=50", "shared_buffers=32MB"] {
+            command.args(["-c", setting]);
+        }
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
         command.stdout(log.try_clone().unwrap()).stderr(log);
@@ -149,11 +175,16 @@ impl OwnCluster {
     }
 
     pub fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user=postgres", self.directory.path().display())
+        let port = self.port();
+        format!("postgres:///{database}?host={}&user=postgres&port={port}", self.directory.path().display())
+    }
+
+    fn port(&self) -> &str {
+        self.settings.iter().find_map(|setting| setting.strip_prefix("port=")).unwrap_or("5432")
     }
 
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join(".s.PGSQL.5432")
+        self.directory.path().join(format!(".s.PGSQL.{}", self.port()))
     }
 
     /// Ends the server without warning, as `kill -9` does.

@@ -10,6 +10,8 @@ use control_store::{CommitError, OpenError, Store, StoreOptions};
 use crate::suite::insert;
 use crate::support::{assert_same, sqlite_url};
 
+const PAGE: u64 = 8192;
+
 async fn open(url: &str) -> Result<Store, OpenError> {
     Store::open(url, StoreOptions::default()).await
 }
@@ -94,18 +96,18 @@ async fn a_damaged_page_is_noticed() {
     let path = directory.path().join("lariat.db");
     let size = std::fs::metadata(&path).unwrap().len();
     let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut page = size / 4096 / 2;
+    let mut page = size / PAGE / 2;
     // The middle of the file is full of rows; one page of them becomes noise.
-    file.seek(SeekFrom::Start(page * 4096)).unwrap();
+    file.seek(SeekFrom::Start(page * PAGE)).unwrap();
     let mut kind = [0];
     file.read_exact(&mut kind).unwrap();
     while kind != [0x0d] {
         page += 1;
-        file.seek(SeekFrom::Start(page * 4096)).unwrap();
+        file.seek(SeekFrom::Start(page * PAGE)).unwrap();
         file.read_exact(&mut kind).unwrap();
     }
-    file.seek(SeekFrom::Start(page * 4096)).unwrap();
-    file.write_all(&[0xa5; 4096]).unwrap();
+    file.seek(SeekFrom::Start(page * PAGE)).unwrap();
+    file.write_all(&[0xa5; PAGE as usize]).unwrap();
     drop(file);
     let error = open(&url).await.unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
@@ -118,7 +120,7 @@ async fn a_file_that_was_cut_short_is_noticed() {
     let url = filled(directory.path(), 200).await;
     let path = directory.path().join("lariat.db");
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_len(std::fs::metadata(&path).unwrap().len() / 8192 * 4096).unwrap();
+    file.set_len(std::fs::metadata(&path).unwrap().len() / (2 * PAGE) * PAGE).unwrap();
     let error = open(&url).await.unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
 }

@@ -26,6 +26,10 @@ enum Cut {
     BeforeAndSilent,
 }
 
+fn impatient() -> StoreOptions {
+    StoreOptions { reconnect_for: contract_values::Duration(0), ..StoreOptions::default() }
+}
+
 struct Relay {
     directory: tempfile::TempDir,
     next: Arc<Mutex<Option<Cut>>>,
@@ -178,11 +182,61 @@ async fn a_connection_that_an_administrator_ends_is_made_anew() {
 async fn a_server_that_is_not_there_is_an_error_that_tells_no_password() {
     let directory = tempfile::tempdir().unwrap();
     let url = |path: &Path| format!("postgres://me:hush@/db?host={}", path.display());
-    let error = Store::open(&url(directory.path()), StoreOptions::default()).await.unwrap_err();
+    let error = Store::open(&url(directory.path()), impatient()).await.unwrap_err();
     let text = format!("{error:?} {error}");
     assert!(text.contains(&directory.path().display().to_string()) && !text.contains("hush"), "{text}");
     let error =
         Store::open("postgres://me:hush@host/db?port=none", StoreOptions::default()).await.unwrap_err();
     let text = format!("{error:?} {error}");
     assert!(text.contains("is not valid") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_to_the_server_is_encrypted_as_asked() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (own, port) = OwnCluster::start_with_tls(&made.cert.pem(), &made.signing_key.serialize_pem()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root.crt");
+    std::fs::write(&root, made.cert.pem()).unwrap();
+    let other = directory.path().join("other.crt");
+    std::fs::write(&other, rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem())
+        .unwrap();
+    let database = TestDatabase::from_template(Arc::new(Cluster::Own(own))).await;
+    let client = database.client().await;
+    let encrypted = async || {
+        let query = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+            WHERE application_name = 'lariat' AND datname = current_database()";
+        client.query_one(query, &[]).await.unwrap().get::<_, bool>(0)
+    };
+    let url = |host: &str, mode: &str| {
+        format!("postgres://postgres@{host}:{port}/{}?hostaddr=127.0.0.1&sslmode={mode}", database.name)
+    };
+    let root = root.display();
+    for (url, is_encrypted) in [
+        (url("localhost", "disable"), false),
+        (url("localhost", "prefer"), true),
+        (url("localhost", "require"), true),
+        (format!("{}&sslrootcert={root}", url("localhost", "require")), true),
+        (format!("{}&sslrootcert={root}", url("localhost", "verify-full")), true),
+    ] {
+        let store = Store::open(&url, StoreOptions::default()).await.unwrap();
+        assert_eq!(encrypted().await, is_encrypted, "{url}");
+        store.close().await;
+        crate::support::eventually("the end of the connection", async || {
+            let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'lariat'";
+            match client.query_one(query, &[]).await.unwrap().get::<_, i64>(0) {
+                0 => Ok(()),
+                left => Err(left),
+            }
+        })
+        .await;
+    }
+    for url in [
+        format!("{}&sslrootcert={}", url("localhost", "verify-full"), other.display()),
+        format!("{}&sslrootcert={root}", url("elsewhere", "verify-full")),
+        url("localhost", "verify-ca"),
+        format!("{}&sslrootcert=/nowhere", url("localhost", "verify-ca")),
+    ] {
+        assert!(Store::open(&url, impatient()).await.is_err(), "{url}");
+    }
 }
