@@ -16,7 +16,7 @@ mod usage;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use testkit::lab::Lab;
+use testkit_lab::lab::Lab;
 
 use crate::{debian, program};
 

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use testkit::images::Images;
+use testkit_lab::images::Images;
 
 use crate::steps::{output, run as run_program, wait_for};
 use crate::{debian, tree};

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use testkit::images::Images;
-use testkit::lab::Lab;
+use testkit_lab::images::Images;
+use testkit_lab::lab::Lab;
 
 use crate::process::start_time;
 use crate::steps::{has_program, output, run as run_program, wait_for};

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::steps::output;
 use crate::tree;
 
-/// Which of our crates may use which; `testkit` and `xtask` may use all.
+/// Which of our crates may use which; the test kits and `xtask` may use all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract-values", &[]),
     ("contract-api", &["contract-values"]),
@@ -59,7 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Used by tests and chores only.
-const TOOLS: &[&str] = &["testkit", "xtask"];
+const TOOLS: &[&str] = &["testkit", "testkit-lab", "xtask"];
 
 const LONGEST_FILE: usize = 800;
 

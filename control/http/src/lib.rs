@@ -30,7 +30,7 @@ use contract_values::{HostId, Secret, Timestamp};
 use control_store::Store;
 use tokio::sync::{Semaphore, watch};
 
-pub use app::setup::{FirstCredentials, Installation, ensure_installed};
+pub use app::setup::{FirstCredentials, Installation, SetupError, ensure_installed};
 pub use launch::{config_of, spec_of};
 pub use routes::{Peer, router};
 

@@ -13,9 +13,13 @@ mod adapters;
 mod config;
 mod door;
 mod first;
+mod key;
 mod run;
 mod seams;
 mod tls;
 
 pub use config::{ServerConfig, TlsMode};
 pub use run::{ServerError, run};
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use control_controllers::Controllers;
 use control_dispatch::{Dispatch, DispatchOptions, StartError};
-use control_http::{App, ServerSettings, ensure_installed, router};
+use control_http::{App, ServerSettings, SetupError, ensure_installed, router};
 use control_model::{Clock as _, Random as _};
 use control_plan::Settings;
 use control_store::{CommitError, OpenError, Store, StoreOptions};
@@ -22,9 +22,9 @@ use tokio_util::task::TaskTracker;
 use crate::adapters::Links;
 use crate::config::ServerConfig;
 use crate::door::Door;
-use crate::first;
 use crate::seams::{SystemClock, SystemRandom};
 use crate::tls::{self, TlsError};
+use crate::{first, key};
 
 /// How long everything may take to end.
 const FAREWELL: Duration = Duration::from_secs(15);
@@ -52,7 +52,19 @@ pub enum ServerError {
     Open(#[source] OpenError),
     /// The first rows cannot be written.
     #[error("could not set up the database")]
-    Install(#[source] CommitError),
+    Install(#[source] SetupError),
+    /// The first administrator cannot be given a new way in.
+    #[error("could not give the first administrator a new way in")]
+    Reset(#[source] CommitError),
+    /// The installation's key cannot be used.
+    #[error("could not use the installation's key `{path}`")]
+    Key {
+        /// The file.
+        path: String,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The links to hosts cannot be started.
     #[error("could not start the links to hosts")]
     Links(#[source] StartError),
@@ -105,11 +117,15 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     let store = Store::open(&database, StoreOptions::default()).await.map_err(ServerError::Open)?;
     let random: control_http::Random = Arc::new(|bytes: &mut [u8]| SystemRandom.fill(bytes));
     let clock: control_http::Clock = Arc::new(|| SystemClock.now());
+    let key = key::ensure(&config.data_folder).map_err(|source| ServerError::Key {
+        path: config.data_folder.join(key::FILE).display().to_string(),
+        source,
+    })?;
     let mut installation =
-        ensure_installed(&store, &random, SystemClock.now()).await.map_err(ServerError::Install)?;
+        ensure_installed(&store, key, &random, SystemClock.now()).await.map_err(ServerError::Install)?;
     let mut way_in = installation.first.take();
     if config.reset_admin && way_in.is_none() {
-        way_in = Some(first::reset(&store, &random, SystemClock.now()).await.map_err(ServerError::Install)?);
+        way_in = Some(first::reset(&store, &random, SystemClock.now()).await.map_err(ServerError::Reset)?);
     }
     if let Some(credentials) = way_in {
         first::show(&credentials, config.bootstrap_file.as_deref(), urls.first().map_or("", String::as_str));

@@ -91,6 +91,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) memory: &'a Memory,
     /// What it leans on.
     pub(crate) support: Support,
+    /// When the process began whose network it shares.
+    pub(crate) network_since: Option<Timestamp>,
     /// The time.
     pub(crate) now: Timestamp,
 }
@@ -202,7 +204,17 @@ fn decide_step(situation: &Situation<'_>) -> Next {
         return raise(situation, docker_id);
     }
     if seen.view.state.has_process() {
-        return Next::Nothing;
+        // A network that began anew is another one: whoever shared the old one sits in an empty room.
+        let is_left_behind = match (situation.network_since, seen.view.started_at) {
+            (Some(network), Some(own)) => network > own,
+            (Some(_) | None, _) => false,
+        };
+        return if is_left_behind {
+            let asked = situation.memory.restarts_done;
+            Next::Demand(Demand { asked, not: seen.view.started_at })
+        } else {
+            Next::Nothing
+        };
     }
     let has_run = seen.view.started_at.is_some();
     // What the engine restarts by itself is in state `Restarting`; in `Exited` it has given up or was told to stop.
@@ -232,3 +244,7 @@ fn retire(seen: &Seen, timeout: Option<Duration>) -> Next {
     }
     Next::Retire { docker_id: seen.view.docker_id.clone(), timeout, running: seen.view.state.has_process() }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -82,7 +82,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Scan {
         let (length, length_sum, sum) = (word(0), u32::from_le_bytes(word(4)), u32::from_le_bytes(word(8)));
         if crc32fast::hash(&length) != length_sum {
             // A file system may have made the file longer before it wrote the bytes.
-            if rest.iter().all(|&byte| byte == 0) {
+            if after.iter().all(|&byte| byte == 0) {
                 return torn(records);
             }
             return Scan::Corrupt { at, reason: "the length of a record has a wrong checksum" };
@@ -91,7 +91,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Scan {
         let Some(payload) = after.get(..length) else { return torn(records) };
         if crc32fast::hash(payload) != sum {
             // Only the last record can have been torn.
-            if after.len() == length || after.iter().all(|&byte| byte == 0) {
+            if after[length..].iter().all(|&byte| byte == 0) {
                 return torn(records);
             }
             return Scan::Corrupt { at, reason: "a record has a wrong checksum" };
@@ -105,3 +105,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Scan {
         at += HEAD + length;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -137,3 +137,7 @@ impl Outbox {
             .cloned()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -95,7 +95,12 @@ impl Streams {
             StreamRequest::Stats { docker_ids } => {
                 let mut all: Vec<BoxStream<'static, Result<String, EngineError>>> = Vec::new();
                 for docker_id in docker_ids {
-                    all.push(self.engine.stats(&docker_id).await?);
+                    match self.engine.stats(&docker_id).await {
+                        Ok(documents) => all.push(documents),
+                        // One that has gone does not end the figures of the others.
+                        Err(error) if error.is_not_found() => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
                 let documents = select_all(all);
                 until_gone(reader, send_documents(documents, writer)).await?;

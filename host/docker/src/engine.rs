@@ -249,7 +249,15 @@ impl Engine for DockerEngine {
         };
         let client = self.client().await?.with_timeout(wait.saturating_add(Duration::from_secs(LIMIT)));
         let options = StopContainerOptions { t: seconds, ..Default::default() };
-        let stopped = client.stop_container(docker_id, Some(options)).await;
+        let mut stopped = client.stop_container(docker_id, Some(options.clone())).await;
+        if let Err(bollard::errors::Error::DockerResponseServerError { message, .. }) = &stopped
+            && message.contains("is paused")
+        {
+            // A frozen process hears no signal.
+            let thawed = client.unpause_container(docker_id).await;
+            thawed.map_err(|error| engine_error(on_container("unpause a container"), error))?;
+            stopped = client.stop_container(docker_id, Some(options)).await;
+        }
         stopped.map_err(|error| engine_error(on_container("stop a container"), error))
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
 use serde_json::Value;
-use testkit::images::Images;
-use testkit::lab::{HostOptions, HostProcess, Lab, LabHost};
+use testkit_lab::images::Images;
+use testkit_lab::lab::{HostOptions, HostProcess, Lab, LabHost};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lariat");
@@ -331,9 +331,16 @@ impl Site {
     /// Names of containers that run on a host, as its engine says.
     pub async fn running(&self, host: usize) -> Vec<String> {
         let text = self.hosts[host].docker(&["ps", "--format", "{{.Names}}"]).await.unwrap();
-        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut names: Vec<String> = text.lines().map(people_say).collect();
         names.sort();
         names
+    }
+
+    /// What a container's engine says of it.
+    pub async fn engine_says(&self, host: usize, name: &str, format: &str) -> String {
+        let list = self.run(&["ps", "--format", "json", name]).await.json();
+        let id = list[0]["dockerId"].as_str().unwrap().to_owned();
+        self.hosts[host].docker(&["inspect", "--format", format, &id]).await.unwrap()
     }
 }
 
@@ -342,5 +349,14 @@ impl Drop for Site {
         if std::thread::panicking() {
             eprintln!("{}", self.agent_logs());
         }
+    }
+}
+
+/// The name of a container as people know it: engines call it `r-NAME-HASH`, so that two of a name can follow each
+/// other.
+fn people_say(name: &str) -> String {
+    match name.strip_prefix("r-").and_then(|rest| rest.rsplit_once('-')) {
+        Some((name, _)) => name.to_owned(),
+        None => name.to_owned(),
     }
 }

@@ -11,11 +11,13 @@ services:
     image: lariat-test/busybox:1
     command: sh -c 'mkdir -p /www && echo hello > /www/index.html && echo web starts && exec httpd -f -p 80 -h /www'
     ports: [\"8000:80\"]
+    stop_grace_period: 1s
     depends_on: [init]
   worker:
     image: lariat-test/busybox:1
-    command: sh -c 'while true; do echo tick; sleep 0.2; done'
+    command: sh -c 'seq 1 300; while true; do echo tick; sleep 0.2; done'
     scale: 2
+    stop_grace_period: 1s
   init:
     image: lariat-test/busybox:1
     command: sh -c 'echo done > /data/mark'
@@ -59,7 +61,9 @@ async fn lab_a_stack_from_up_to_rm() {
     assert_eq!(ids(&before), ids(&after));
 
     let logs = site.run(&["logs", "shop/web"]).await;
-    assert_eq!(logs.out, "shop-web-1 | web starts\n");
+    assert_eq!(logs.out, "shop-web-1 | web starts\n", "{}", logs.err);
+    let logs = site.run(&["logs", "shop-worker-1"]).await.ok();
+    assert!(logs.starts_with("1\n2\n") && logs.contains("\n300\n"), "{logs}");
     let logs = site.run(&["logs", "-n", "2", "shop/worker"]).await.ok();
     assert_eq!(logs.lines().count(), 4, "{logs}");
 
@@ -86,15 +90,17 @@ async fn lab_a_stack_from_up_to_rm() {
     ])
     .await;
 
-    let started = || site.hosts[0].docker(&["inspect", "-f", "{{.State.StartedAt}}", "shop-web-1"]);
-    let first = started().await.unwrap();
+    let started = || site.engine_says(0, "shop-web-1", "{{.State.StartedAt}}");
+    let first = started().await;
     site.run(&["restart", "shop/web"]).await.ok();
-    assert_ne!(started().await.unwrap(), first);
-    site.run(&["stop", "shop"]).await.ok();
+    assert_ne!(started().await, first);
+    eprintln!("{:?}", site.run(&["stop", "shop"]).await);
+    for _ in 0..12 { eprintln!("RUN {:?} {:?} {}", site.states().await, site.running(0).await, site.run(&["services"]).await.out); tokio::time::sleep(std::time::Duration::from_millis(200)).await; }
     assert_eq!(site.running(0).await, [] as [&str; 0]);
     site.run(&["start", "shop/web"]).await.ok();
     assert_eq!(site.running(0).await, ["shop-web-1"]);
-    site.run(&["stop", "shop-web-1"]).await.ok();
+    eprintln!("{:?}", site.run(&["stop", "shop-web-1"]).await);
+    for _ in 0..20 { eprintln!("{} {:?} {}", site.run(&["ps", "--format", "json", "shop-web-1"]).await.out, site.running(0).await, site.run(&["inspect", "shop-web-1"]).await.out); tokio::time::sleep(std::time::Duration::from_millis(300)).await; }
     assert_eq!(site.running(0).await, [] as [&str; 0]);
 
     site.run(&["rm", "-f", "--volumes", "shop"]).await.ok();

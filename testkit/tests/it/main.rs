@@ -1,8 +1,5 @@
-//! The lab and the images against the real kernel and the real engine.
+//! The whole system in simulation.
 
 #![allow(clippy::unwrap_used)]
 
-mod examples;
-mod images;
-mod lab;
 mod sim;

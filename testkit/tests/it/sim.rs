@@ -365,6 +365,21 @@ fn bad_luck_with_everything() {
     });
 }
 
+#[test]
+fn bad_luck_with_a_whole_stack() {
+    simulate_seeds(8, |w| {
+        w.hosts(3);
+        let db = w.service("db", scale(1).volume("data"));
+        let migrate = w.service("migrate", job(0).after(&db, DependencyCondition::Started));
+        let app = w.service("app", scale(3).after(&migrate, DependencyCondition::CompletedSuccessfully));
+        w.service("web", scale(2).port("8080:80").after(&app, DependencyCondition::Healthy));
+        w.service("other", scale(2).port("8080:80"));
+        w.service("log", scale(1).global().port("514:514/udp"));
+        w.service("any", scale(2).port("80"));
+        w.chaos(Chaos::everything(40));
+    });
+}
+
 /// The check of the checks: faults on purpose are seen.
 mod planted {
     use super::*;

@@ -33,7 +33,7 @@ pub async fn run(arguments: &Arguments, program: &Path, part: Part) -> Result<Ve
     tokio::time::sleep(REST).await;
 
     let server = stage.server_pid()?;
-    let agents: Vec<u32> = stage.agents.iter().map(testkit::lab::HostProcess::pid).collect();
+    let agents: Vec<u32> = stage.agents.iter().map(testkit_lab::lab::HostProcess::pid).collect();
     let engines: Vec<u32> = stage
         .hosts
         .iter()

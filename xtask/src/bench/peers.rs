@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
-use testkit::images::BUSYBOX;
+use testkit_lab::images::BUSYBOX;
 
 use super::http::Connection;
 use crate::steps::{output, wait_for};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use testkit::images::Images;
-use testkit::lab::{HostProcess, Lab, LabHost};
+use testkit_lab::images::Images;
+use testkit_lab::lab::{HostProcess, Lab, LabHost};
 
 use super::peers::SCRIPT;
 use crate::steps::{output, wait_for};
@@ -117,7 +117,7 @@ impl Stage {
         let path = self.lab.directory().join(format!("bench-{count}.yml"));
         let text = format!(
             "version: '2'\nservices:\n  bench:\n    image: {}\n    scale: {count}\n    command: [\"sh\", \"-c\", {SCRIPT:?}]\n",
-            testkit::images::BUSYBOX
+            testkit_lab::images::BUSYBOX
         );
         std::fs::write(&path, text)?;
         path.into_os_string().into_string().ok().context("the lab's path is not text")

@@ -7,6 +7,7 @@ use control_model::{
     MemberIntent, MemberRole, Project, ProjectIntent, Refused, Setting, SettingIntent, Transaction,
 };
 use control_store::{CommitError, Store};
+use sha2::{Digest as _, Sha256};
 
 use crate::Random;
 use crate::app::setting::INSTALLATION_KEY;
@@ -42,17 +43,35 @@ pub struct Installation {
     pub first: Option<FirstCredentials>,
 }
 
+/// Why a database could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] CommitError),
+    /// The key is not the one that this database was set up with.
+    #[error(
+        "the installation key is not the one of this database; copy the key file of the server that set it up, or of \
+         its backup"
+    )]
+    OtherKey,
+}
+
 /// Makes what a fresh database lacks. It may be called by several servers at once: one makes it, all read it.
 ///
+/// `key` is what tokens are signed with. It is kept outside the database, which holds only a fingerprint of it: a copy
+/// of the database alone forges nothing.
+///
 /// # Errors
-/// Fails when the store does.
+/// Fails when the store does, or when the key is another one than at the first time.
 pub async fn ensure_installed(
     store: &Store,
+    key: Secret,
     random: &Random,
     now: Timestamp,
-) -> Result<Installation, CommitError> {
-    if let Some(installation) = read(store) {
-        return Ok(installation);
+) -> Result<Installation, SetupError> {
+    if let Some(installation) = read(store, &key) {
+        return installation;
     }
     let accounts = store.reserve_ids(Kind::Account, 5).await?;
     let credentials = store.reserve_ids(Kind::Credential, 2).await?;
@@ -62,8 +81,6 @@ pub async fn ensure_installed(
         // Somebody else is at it: the row that both want decides who wins.
         tracing::debug!("another server has begun to set up this database");
     }
-    let mut key = [0; 32];
-    random(&mut key);
     let first = FirstCredentials {
         user: "admin".to_owned(),
         password: Secret::new(new_secret_value(random)[..20].to_owned()),
@@ -90,8 +107,11 @@ pub async fn ensure_installed(
         role: MemberRole::Owner,
     };
     transaction.insert::<Member>(MemberId::new(members.start), new_uuid(random), member);
-    let setting =
-        SettingIntent { name: INSTALLATION_KEY.to_owned(), value: hex(&key), ..SettingIntent::default() };
+    let setting = SettingIntent {
+        name: INSTALLATION_KEY.to_owned(),
+        value: fingerprint(&key),
+        ..SettingIntent::default()
+    };
     transaction.insert::<Setting>(SettingId::new(settings.start), new_uuid(random), setting);
     let password = CredentialIntent {
         kind: CredentialKind::Password,
@@ -112,18 +132,25 @@ pub async fn ensure_installed(
     transaction.insert::<Credential>(CredentialId::new(credentials.start + 1), new_uuid(random), api_key);
     match store.commit(transaction).await {
         Ok(_) => {
-            let made = read(store).expect("a commit that returned is in the picture");
+            let made = read(store, &key).expect("a commit that returned is in the picture")?;
             Ok(Installation { first: Some(first), ..made })
         }
-        Err(CommitError::Refused(refused)) => {
-            read(store).ok_or(CommitError::Refused(Refused::clone(&refused)))
-        }
-        Err(error) => Err(error),
+        Err(CommitError::Refused(refused)) => read(store, &key)
+            .unwrap_or(Err(SetupError::Store(CommitError::Refused(Refused::clone(&refused))))),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn read(store: &Store) -> Option<Installation> {
+fn read(store: &Store, key: &Secret) -> Option<Result<Installation, SetupError>> {
     let tables = store.snapshot();
-    let key = tables.settings.by_unique(INSTALLATION_KEY)?;
-    Some(Installation { key: Secret::new(key.intent.value.clone()), uuid: key.uuid.clone(), first: None })
+    let mark = tables.settings.by_unique(INSTALLATION_KEY)?;
+    if mark.intent.value != fingerprint(key) {
+        return Some(Err(SetupError::OtherKey));
+    }
+    Some(Ok(Installation { key: key.clone(), uuid: mark.uuid.clone(), first: None }))
+}
+
+/// Tells keys apart without giving them away.
+fn fingerprint(key: &Secret) -> String {
+    hex(&Sha256::digest(format!("lariat installation key {}", key.expose()))[..16])
 }

@@ -57,9 +57,10 @@ if ! cmp -s "$folder/registration-token.new" "$folder/registration-token" 2>/dev
 mv -f "$folder/registration-token.new" "$folder/registration-token"
 umask 022
 
-set -- agent --server "$server" --token-file "$folder/registration-token" --state "$folder" @PIN@
+set -- agent --server "$server" --token-file "$folder/registration-token" --data-dir "$folder" @PIN@
 [ -z "${LARIAT_LABELS:-}" ] || set -- "$@" --labels "$LARIAT_LABELS"
 [ -z "${LARIAT_ADDRESS:-}" ] || set -- "$@" --address "$LARIAT_ADDRESS"
+[ -z "${DOCKER_SOCKET:-}" ] || set -- "$@" --docker "unix://$DOCKER_SOCKET"
 
 if [ -d /run/systemd/system ]; then
     line="$program"

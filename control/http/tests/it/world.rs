@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contract_link::{BoxedIo, FrameReader, FrameWriter};
 use contract_protocol::{StreamFrame, StreamRequest};
-use contract_values::{ContainerId, HostId, ProjectId, Timestamp};
+use contract_values::{ContainerId, HostId, ProjectId, Secret, Timestamp};
 use control_http::{
     AgentAcceptor, AgentLinks, App, Clock, OpenStreamError, Random, ServerSettings, ensure_installed, router,
 };
@@ -181,7 +181,8 @@ impl World {
             Timestamp(i64::try_from(now.as_millis()).unwrap())
         });
         let random: Random = Arc::new(|bytes: &mut [u8]| rand::rng().fill_bytes(bytes));
-        let mut installation = ensure_installed(&store, &random, clock()).await.unwrap();
+        let mut installation =
+            ensure_installed(&store, Secret::new("07".repeat(32)), &random, clock()).await.unwrap();
         let first = installation.first.take().expect("the database is fresh");
         let agents =
             Arc::new(FakeAgents { asked: Mutex::new(Vec::new()), connected: Mutex::new(Vec::new()) });

@@ -1,7 +1,6 @@
 //! The connection that the link runs over.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use contract_link::{BoxedIo, MessageIo, Received};
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -49,7 +48,7 @@ impl Connector for WebSocketConnector {
 
 fn unwrap(message: Message) -> Received {
     match message {
-        Message::Binary(bytes) => Received::Bytes(Bytes::from(bytes)),
+        Message::Binary(bytes) => Received::Bytes(bytes),
         Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Skip,
         Message::Close(_) => Received::End,
         Message::Text(_) => Received::Refused("the server sent text where a link carries bytes"),

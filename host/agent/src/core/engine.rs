@@ -2,7 +2,7 @@
 
 use contract_protocol::{EngineFacts, FailureCode};
 use contract_values::{ContainerId, Timestamp};
-use host_driver::{ContainerState, ContainerView, EngineError, EngineEvent, EventKind};
+use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineError, EngineEvent, EventKind};
 
 use super::{Activity, Core, TROUBLE_DISK, TROUBLE_ENGINE};
 use crate::decide::{Memory, delay};
@@ -348,7 +348,13 @@ impl Core {
                     self.attempts.remove(&Object::List);
                     let (look, gone) = self.world.compare(&containers, self.list_mark);
                     if !self.after_outage {
-                        self.counters.missed_by_events += (look.len() + gone.len()) as u64;
+                        let missed =
+                            look.iter().filter(|docker_id| self.is_missed(&containers, docker_id)).count();
+                        let missed = missed + gone.len();
+                        if missed > 0 {
+                            tracing::warn!("a full list showed {missed} changes that no event had told");
+                        }
+                        self.counters.missed_by_events += missed as u64;
                     }
                     for docker_id in gone {
                         self.gone(&docker_id);
@@ -370,6 +376,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether an event should have told of what a list shows. Making a container is told by none, and what a step
+    /// of ours is at is not news.
+    fn is_missed(&self, containers: &[ContainerSummary], docker_id: &str) -> bool {
+        let Some(entry) = containers.iter().find(|entry| entry.docker_id == docker_id) else { return false };
+        let is_ours_at_work = match Owner::of(&entry.labels, self.world.host_uuid()) {
+            Owner::Ours { id, .. } => self.busy.contains(&Object::Container(id)),
+            Owner::Native => self.busy.contains(&Object::Native(docker_id.to_owned())),
+            Owner::Ignored => true,
+        };
+        entry.state != ContainerState::Created && !is_ours_at_work
     }
 
     /// When the last look of a full list has come in, the picture is complete and may be acted on.

@@ -115,6 +115,8 @@ pub(crate) struct Core {
     dirty_objects: bool,
     /// Containers that wait for something which is no time.
     waiting: BTreeSet<ContainerId>,
+    /// Containers that share another one's network.
+    sharers: BTreeSet<ContainerId>,
     wakes: BTreeMap<ContainerId, Timestamp>,
     records: Vec<Record>,
     messages: Vec<FromHost>,
@@ -157,6 +159,7 @@ impl Core {
             dirty_natives: BTreeSet::new(),
             dirty_objects: false,
             waiting: BTreeSet::new(),
+            sharers: BTreeSet::new(),
             wakes: BTreeMap::new(),
             records: Vec::new(),
             messages: Vec::new(),
@@ -364,5 +367,6 @@ impl Core {
     fn touch_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.dirty.extend(waiting);
+        self.dirty.extend(self.sharers.iter().copied());
     }
 }

@@ -127,6 +127,13 @@ impl Core {
         self.waiting.remove(&id);
         self.wakes.remove(&id);
         let want = desired.containers.get(&id);
+        let shares =
+            want.is_some_and(|want| matches!(want.spec.network, NetworkAttachment::Container { .. }));
+        if shares {
+            self.sharers.insert(id);
+        } else {
+            self.sharers.remove(&id);
+        }
         if want.is_none() && self.world.of(id).next().is_none() {
             if self.tracked.get(&id).is_some_and(|tracked| tracked.last.is_empty()) {
                 self.tracked.remove(&id);
@@ -143,6 +150,7 @@ impl Core {
                 runs: self.world.of(id).collect(),
                 memory: &tracked.memory,
                 support: want.map_or(Support::Ready, |want| self.world_supports(&desired, want)),
+                network_since: want.and_then(|want| self.network_since(want)),
                 now,
             };
             match decide(&situation) {
@@ -242,6 +250,20 @@ impl Core {
             docker_id,
             start,
         }))
+    }
+
+    /// When the process began whose network a container shares, if it runs.
+    fn network_since(&self, want: &ContainerAssignment) -> Option<Timestamp> {
+        match &want.spec.network {
+            NetworkAttachment::Container { id } => self
+                .best_run(*id)
+                .filter(|seen| seen.view.state.has_process())
+                .and_then(|seen| seen.view.started_at),
+            NetworkAttachment::Bridge
+            | NetworkAttachment::Host
+            | NetworkAttachment::None
+            | NetworkAttachment::Named { .. } => None,
+        }
     }
 
     /// The run of a container that another one may lean on.

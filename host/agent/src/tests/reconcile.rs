@@ -352,6 +352,28 @@ async fn a_container_waits_for_the_one_whose_network_it_shares() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_shares_a_network_is_started_again_when_it_began_anew() {
+    let mut rig = Rig::started().await;
+    let mut side = container("side", "web:1");
+    side.spec.network = NetworkAttachment::Container { id: id(2) };
+    rig.assignment.containers = [(id(1), side), (id(2), container("main", "web:1"))].into();
+    rig.send_complete();
+    rig.settle().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let main = rig.engine.containers()["main"].docker_id.clone();
+    rig.engine.end_process(&main, 1);
+    rig.until("both again", |rig| {
+        (1..=2).all(|n| rig.report(n, 1).is_some_and(|r| r.rank == Rank::Running && r.starts == 2))
+    })
+    .await;
+    rig.settle().await;
+    let containers = rig.engine.containers();
+    assert!(containers["side"].started_at >= containers["main"].started_at);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(rig.engine.calls(Operation::Start), 4, "and then there is peace");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_must_not_run_is_made_and_left() {
     let mut rig = Rig::started().await;
     let mut want = container("cold", "web:1");

@@ -91,11 +91,12 @@ async fn a_host_registers_once_and_connects() {
         agent.stop().await;
     }
     assert_eq!(server.lock().bodies.len(), 1, "registered once");
-    let state = server.lock();
-    assert!(state.hellos.iter().all(|hello| hello.host_uuid == state.hellos[0].host_uuid));
-    assert_ne!(state.hellos[0].run_id, state.hellos[1].run_id);
-    assert!(state.hellos[1].ledger.is_some(), "the assignment was kept");
-    drop(state);
+    {
+        let state = server.lock();
+        assert!(state.hellos.iter().all(|hello| hello.host_uuid == state.hellos[0].host_uuid));
+        assert_ne!(state.hellos[0].run_id, state.hellos[1].run_id);
+        assert!(state.hellos[1].ledger.is_some(), "the assignment was kept");
+    }
 
     // A new token registers the same host anew.
     let mut fresh = config(&url, folder.path());

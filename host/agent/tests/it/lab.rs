@@ -8,8 +8,8 @@ use contract_link::{FrameReader, FrameWriter};
 use contract_protocol::*;
 use contract_values::{ContainerId, Incarnation, Secret};
 use host_agent::{AgentConfig, run};
-use testkit::images::Images;
-use testkit::lab::{Lab, LabHost};
+use testkit_lab::images::Images;
+use testkit_lab::lab::{Lab, LabHost};
 use tokio_util::sync::CancellationToken;
 
 use super::server::Server;

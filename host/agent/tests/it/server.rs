@@ -15,7 +15,6 @@ use tokio_tungstenite::tungstenite::Message;
 
 #[derive(Debug, Default)]
 pub struct State {
-    pub token: String,
     pub refuse: Option<(u16, &'static str)>,
     /// The heads of all requests.
     pub heads: Vec<String>,
@@ -43,7 +42,7 @@ impl Server {
     pub async fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State { token: "token-1".into(), ..Default::default() }));
+        let state = Arc::new(Mutex::new(State::default()));
         let tasks = Arc::new(Mutex::new(JoinSet::new()));
         let server = Self { address, state: Arc::clone(&state), _tasks: Arc::clone(&tasks) };
         let accepting = async move {
@@ -71,10 +70,6 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    pub fn position(&self) -> Position {
-        Position { epoch: Epoch(1), revision: Revision(self.lock().revision) }
-    }
-
     /// Changes the assignment and sends it.
     pub fn assign(&self, change: impl FnOnce(&mut Assignment)) {
         let mut state = self.lock();
@@ -84,11 +79,6 @@ impl Server {
         if let Some(sender) = &state.sender {
             sender.try_send(message).unwrap();
         }
-    }
-
-    pub fn rank(&self, id: i64, incarnation: u32) -> Option<Rank> {
-        let key = (ContainerId::new(id), Incarnation(incarnation));
-        self.lock().containers.get(&key).map(|report| report.rank)
     }
 
     pub async fn until(&self, what: &str, done: impl Fn(&State) -> bool) {
@@ -219,7 +209,6 @@ async fn talk(handle: LinkHandle, state: &Mutex<State>) {
                                     state.natives.retain(|id, _| docker_ids.contains(id));
                                 }
                                 ReportItem::Host(facts) => state.facts = Some(*facts),
-                                _ => {}
                             }
                         }
                         let _ = sender.try_send(ToHost::Acknowledge { outbox, sequence });

@@ -9,8 +9,8 @@ use contract_protocol::{ContainerSpec, FailureCode};
 use host_docker::DockerEngine;
 use host_driver::conformance::{Suite, run_all};
 use host_driver::{CreateRequest, Engine};
-use testkit::images::Images;
-use testkit::lab::{HostOptions, Lab, LabHost};
+use testkit_lab::images::Images;
+use testkit_lab::lab::{HostOptions, Lab, LabHost};
 
 async fn engine_of(host: &LabHost) -> (Arc<DockerEngine>, String) {
     let image = Images::for_tests().busybox().unwrap();

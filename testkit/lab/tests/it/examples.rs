@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use contract_compose::{ComposeInput, SourceFile, StackPlan, load};
-use testkit::images::{Images, SHOP_APP, SHOP_DB, SHOP_WEB, WHOAMI};
-use testkit::lab::{Lab, LabHost};
+use testkit_lab::images::{Images, SHOP_APP, SHOP_DB, SHOP_WEB, WHOAMI};
+use testkit_lab::lab::{Lab, LabHost};
 
 fn http(address: SocketAddr, request: &str) -> Result<String, std::io::Error> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
@@ -34,7 +34,7 @@ async fn eventually(host: &LabHost, what: &str, mut look: impl AsyncFnMut() -> R
 /// Reads a compose file of the examples, which must be free of faults and of things without effect.
 fn read_example(name: &str) -> StackPlan {
     let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).join("docker-compose.yml");
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).join("docker-compose.yml");
     let text = std::fs::read_to_string(path).unwrap();
     let plan = load(&ComposeInput {
         files: vec![SourceFile::new("docker-compose.yml", text)],

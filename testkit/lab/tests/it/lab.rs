@@ -3,8 +3,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use testkit::images::{BUSYBOX, Images};
-use testkit::lab::{HostOptions, Lab, LabHost};
+use testkit_lab::images::{BUSYBOX, Images};
+use testkit_lab::lab::{HostOptions, Lab, LabHost};
 
 async fn load_busybox(host: &LabHost) {
     let image = Images::for_tests().busybox().unwrap();

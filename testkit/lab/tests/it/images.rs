@@ -1,4 +1,4 @@
-use testkit::images::Images;
+use testkit_lab::images::Images;
 
 #[test]
 fn builds_an_image_once() {

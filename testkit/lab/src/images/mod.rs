@@ -156,5 +156,5 @@ impl Image {
 
 /// The root of this source tree.
 fn tree() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the tree")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies in the tree")
 }
