@@ -3,6 +3,8 @@
 /// A part of some objects, finer than a column where two controllers share a table by the origin of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
+    /// The completion of an environment's removal, and the removal of what is in it.
+    ProjectRemoval,
     /// The completion of a stack's removal, and the removal of what is in it.
     StackRemoval,
     /// The decision of a service.

@@ -16,6 +16,7 @@ mod container;
 mod field;
 mod host;
 mod place;
+mod project;
 mod queue;
 mod runtime;
 mod service;
@@ -83,6 +84,7 @@ impl Controllers {
         let context = Arc::new(Context { store, clock, random, settings, locks: PlacementLocks::default() });
         let mut feed = Feed::new();
         let mut statuses = Vec::new();
+        add::<project::ProjectController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         add::<stack::StackController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         add::<service::ServiceController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         add::<container::ContainerController>(&context, &stop, &tasks, &mut feed, &mut statuses);

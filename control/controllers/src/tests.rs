@@ -12,7 +12,7 @@ use control_store::{Store, StoreOptions};
 
 use crate::queue::{Queue, Wakes};
 use crate::status::Why;
-use crate::{Controller, Controllers, Field, container, host, service, stack, volume};
+use crate::{Controller, Controllers, Field, container, host, project, service, stack, volume};
 
 #[derive(Debug)]
 struct PausedClock(tokio::time::Instant);
@@ -214,9 +214,29 @@ async fn a_stack_whose_host_is_gone_is_removed() {
     world.controllers.shutdown().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_environment_is_removed_with_all_that_is_in_it() {
+    let world = World::new().await;
+    world.add_host(1).await;
+    world.add_service(1, "web", 2, None).await;
+    world.until("two placed", |t| live(t, 1).iter().filter(|(_, host)| host.is_some()).count() == 2).await;
+    world.link(1, AgentLink::Disconnected).await;
+    let mut tx = world.tx();
+    tx.ask_removal(world.store.snapshot().projects.get(PROJECT).unwrap());
+    world.store.commit(tx).await.unwrap();
+    world.until("its end", |t| t.projects.get(PROJECT).is_some_and(|p| p.removed.is_some())).await;
+    let tables = world.store.snapshot();
+    assert_eq!(
+        (tables.hosts.live().count(), tables.stacks.live().count(), tables.containers.live().count()),
+        (0, 0, 0)
+    );
+    world.controllers.shutdown().await;
+}
+
 #[test]
 fn no_two_controllers_write_the_same() {
     let all: Vec<Field> = [
+        project::ProjectController::WRITES,
         stack::StackController::WRITES,
         service::ServiceController::WRITES,
         container::ContainerController::WRITES,
