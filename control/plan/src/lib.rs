@@ -48,7 +48,7 @@ pub use service::plan_service;
 pub use settings::{Planted, Settings};
 pub use stack::plan_stack;
 pub use supply::{Demand, Plan, Supply};
-pub use touched::touched;
+pub use touched::{gives_room, touched};
 pub use volume::plan_volume;
 
 #[cfg(test)]

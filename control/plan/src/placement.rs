@@ -137,6 +137,22 @@ impl Fleet {
         Ok(host.id)
     }
 
+    /// Takes the ports of a container that is on a host already, unless somebody else has them.
+    pub(crate) fn take_back(
+        &mut self,
+        host: HostId,
+        container: ContainerId,
+        name: &str,
+        wish: &Wish,
+    ) -> bool {
+        let Some(host) = self.hosts.iter_mut().find(|known| known.id == host) else { return true };
+        if host.port_taken(wish).is_some() {
+            return false;
+        }
+        host.take_ports(container, name, &wish.ports);
+        true
+    }
+
     /// Whether some host fits.
     pub fn fits(&self, wish: &Wish) -> bool {
         self.best(wish).is_ok()
@@ -258,13 +274,8 @@ impl Candidate {
         if let Some(misfit) = wish.rules.misfit(&self.labels) {
             return Some(misfit);
         }
-        for port in &wish.ports {
-            let holders = self.ports.get(&port.number.get()).into_iter().flatten();
-            let mut clash =
-                holders.filter(|(taken, id, _)| taken.clashes(*port) && !wish.ignoring.contains(id));
-            if let Some((_, _, holder)) = clash.next() {
-                return Some(Misfit::PortTaken { port: port.to_string(), holder: holder.clone() });
-            }
+        if let Some(misfit) = self.port_taken(wish) {
+            return Some(misfit);
         }
         if self.memory_total > 0 && wish.memory > 0 && self.memory_used + wish.memory > self.memory_total {
             return Some(Misfit::Memory);
@@ -276,6 +287,18 @@ impl Candidate {
             return Some(Misfit::Cpu);
         }
         None
+    }
+}
+
+impl Candidate {
+    fn port_taken(&self, wish: &Wish) -> Option<Misfit> {
+        wish.ports.iter().find_map(|port| {
+            let holders = self.ports.get(&port.number.get()).into_iter().flatten();
+            let mut clash =
+                holders.filter(|(taken, id, _)| taken.clashes(*port) && !wish.ignoring.contains(id));
+            let (_, _, holder) = clash.next()?;
+            Some(Misfit::PortTaken { port: port.to_string(), holder: holder.clone() })
+        })
     }
 }
 
@@ -329,6 +352,10 @@ impl Wish {
                 hosts.extend(made.get(&(project, volume.name.clone())));
             }
         }
+    }
+
+    pub(crate) fn wants_ports(&self) -> bool {
+        !self.ports.is_empty()
     }
 
     pub(crate) fn overlook_ports(&mut self) {

@@ -15,7 +15,7 @@ use control_model::{
 
 use crate::dependency::{Progress, dependency_progress};
 use crate::placement::host_rules;
-use crate::removal::{Leaving, has_completed, has_failed, is_current, is_ready, leaving};
+use crate::removal::{Leaving, has_completed, has_failed, is_current, is_ready, leaving, occupies};
 use crate::settings::{Planted, Settings};
 use crate::supply::{Demand, Plan, Supply};
 
@@ -160,6 +160,7 @@ impl<'a> Planner<'a> {
 
     fn keep_up(&mut self, supply: &mut Supply) {
         let progress = dependency_progress(self.tables, self.service);
+        self.reseat();
         let slots = self.slots();
         let kept = self.drop_surplus(&slots);
         self.replace(&kept, &progress, supply);
@@ -173,6 +174,24 @@ impl<'a> Planner<'a> {
         let settled =
             reason.is_none() && self.created.is_empty() && ready == wanted && self.all_as_wanted(wanted);
         self.conclude(u32::try_from(ready).unwrap_or(u32::MAX), settled, reason);
+    }
+
+    /// Looks at what was switched off: while it rested, others may have taken its ports. What has lost its place that
+    /// way goes, so that it is made anew where there is room.
+    fn reseat(&mut self) {
+        let rested: Vec<i64> = self
+            .staying
+            .iter()
+            .filter(|(_, (row, d))| d.held && d.reason.is_none() && d.host.is_some() && !occupies(row))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in rested {
+            let Some((row, decision)) = self.staying.get(&id) else { continue };
+            let (row, ports) = (Arc::clone(row), decision.ports.clone());
+            if !self.placer.take_back(&mut self.plan, &row, &ports) {
+                self.retire(id);
+            }
+        }
     }
 
     fn slots(&self) -> BTreeMap<SlotKey, Slot> {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use contract_values::{ContainerId, HostId, StackId};
 use control_model::{Container, Kind, NetworkMode, Origin, Row, Service, Tables};
 
+use crate::removal::occupies;
+
 /// Lists the entries that the change of a row from `before` to `after` may alter. A host itself that comes, goes or
 /// changes alters no entry but its own life as a host: whoever keeps its link looks after that.
 pub fn touched(before: &Tables, after: &Tables, kind: Kind, id: i64) -> BTreeSet<(HostId, ContainerId)> {
@@ -110,4 +112,17 @@ fn joiners(entries: &mut BTreeSet<(HostId, ContainerId)>, tables: &Tables, row: 
             }
         }
     }
+}
+
+/// Whether the change of a container may help what waits for room: it no longer holds its place on a host, or it has
+/// a host now and others can join it there. It holds its place until it has gone, not only until it shall go.
+pub fn gives_room(before: &Tables, after: &Tables, container: i64) -> bool {
+    let holds = |tables: &Tables| {
+        let row = tables.containers.get_raw(container)?;
+        let held = row.removed.is_none() && occupies(row);
+        held.then(|| (row.keys().host, row.decision.ports.clone()))
+    };
+    let placed = |tables: &Tables| tables.containers.get_raw(container).and_then(|row| row.keys().host);
+    let old = holds(before);
+    (old.is_some() && old != holds(after)) || placed(before) != placed(after)
 }

@@ -176,3 +176,28 @@ fn only_changes_that_matter_touch_an_entry() {
     w.change("db", |intent| intent.links.push(ServiceLink { service, alias: Some("x".into()) }));
     assert_eq!(crate::touched(&before, &w.tables, Kind::Service, service.raw()).len(), 2);
 }
+
+#[test]
+fn room_is_given_when_a_container_has_gone_and_not_before() {
+    let mut w = World::of("host h1; service web; copy web 1 running on h1");
+    let id = w.container("shop-web-1").id.raw();
+    let mut step = |change: &dyn Fn(&mut Row<Container>)| {
+        let before = w.tables.clone();
+        let mut row = Row::clone(before.containers.get_raw(id).unwrap());
+        change(&mut row);
+        w.put(row);
+        crate::gives_room(&before, &w.tables, id)
+    };
+    let now = crate::testbed::NOW;
+    assert!(!step(&|row| row.observation.starts = 9));
+    assert!(!step(&|row| row.decision.retire_since = Some(now)));
+    assert!(step(&|row| row.observation.rank = control_model::RunReport::Gone));
+    assert!(!step(&|row| row.removed = Some(now)));
+    // The host never said that it has gone.
+    let mut w = World::of("host h1; service web; copy web 1 running on h1 retiring");
+    let before = w.tables.clone();
+    let mut row = w.container("shop-web-1");
+    row.removed = Some(w.now);
+    w.put(row.clone());
+    assert!(crate::gives_room(&before, &w.tables, row.id.raw()));
+}

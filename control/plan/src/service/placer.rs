@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use contract_values::{ContainerId, HostId, Id, PortMapping, ProjectId};
-use control_model::{ContainerDecision, ContainerIntent, Host, ReasonCode, Row, Tables, Volume};
+use control_model::{Container, ContainerDecision, ContainerIntent, Host, ReasonCode, Row, Tables, Volume};
 
 use super::set_reason;
 use crate::placement::{Fleet, Wish, misfit_text, new_volumes};
@@ -56,6 +56,16 @@ impl<'a> Placer<'a> {
         wish = wish.ignoring([id]);
         wish.pin(&self.made, self.project);
         self.fleet().is_some_and(|fleet| fleet.fits(&wish))
+    }
+
+    /// Takes the ports of a container that rested on its host again; says whether they are still to be had.
+    pub fn take_back(&mut self, plan: &mut Plan, row: &Row<Container>, ports: &[PortMapping]) -> bool {
+        let wish = Wish::of(self.tables, &row.intent, ports);
+        let Some(host) = row.decision.host.filter(|_| wish.wants_ports()) else { return true };
+        let Some(fleet) = self.fleet() else { return true };
+        let fits = fleet.take_back(host, row.id, &row.intent.name, &wish);
+        plan.places |= fits;
+        fits
     }
 
     /// Chooses public ports where none were asked for; also before there is a place, so that an upgrade keeps them.

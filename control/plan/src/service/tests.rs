@@ -241,6 +241,22 @@ fn a_service_that_is_switched_off_amid_an_upgrade_keeps_one_copy_in_each_place()
 }
 
 #[test]
+fn what_rested_and_lost_its_port_is_made_elsewhere() {
+    let web = "service web port 80:80";
+    let other = "alone other running on h1 port 80:80";
+    check(
+        &format!("host h1; host h2; {web}; copy web 1 done on h1 held; {other}"),
+        "retire web-1, make web-1 on h2",
+    );
+    check(&format!("host h1; host h2; {web}; copy web 1 done on h1 held"), "release web-1");
+    // What the others of the service take at the same time counts too.
+    check(
+        "host h1; host h2; service web port 80:80 scale 2; copy web 1 done on h1 held",
+        "release web-1, make web-2 on h2",
+    );
+}
+
+#[test]
 fn a_restart_goes_round() {
     let two = "host h1; service web scale 2 restarts 1";
     check(
