@@ -33,10 +33,47 @@ pub trait Disk: Debug + Send + Sync {
 }
 
 /// A folder on the host, locked against a second agent; files are readable by their owner only.
+///
+/// It keeps a little space in reserve and gives it up when the disk is full: an agent must be able to write down the
+/// very order that makes room.
 #[derive(Debug)]
 pub struct FolderDisk {
     folder: PathBuf,
     _lock: File,
+}
+
+/// The file that holds the reserve, and its size.
+const RESERVE: &str = "reserve";
+const RESERVE_SIZE: u64 = 2 * 1024 * 1024;
+
+/// Sets the reserve aside, if it is not and there is room.
+fn keep_reserve(folder: &Path) {
+    let path = folder.join(RESERVE);
+    if path.exists() {
+        return;
+    }
+    let taken = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).and_then(|file| {
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_SIZE)?;
+        file.sync_all()
+    });
+    if taken.is_err() {
+        let _ = fs::remove_file(&path);
+    }
+}
+
+/// Does it again with the reserve given up, if the disk was full.
+fn with_reserve<T>(folder: &Path, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match work() {
+        Err(error) if is_full(&error) => match fs::remove_file(folder.join(RESERVE)) {
+            Ok(()) => work(),
+            Err(_) => Err(error),
+        },
+        result => result,
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl FolderDisk {
@@ -61,6 +98,7 @@ impl FolderDisk {
                 error.into()
             }
         })?;
+        keep_reserve(folder);
         Ok(Self { folder: folder.to_owned(), _lock: lock })
     }
 
@@ -99,19 +137,28 @@ impl Disk for FolderDisk {
             let mut beside = path.as_os_str().to_owned();
             beside.push(".new");
             let beside = PathBuf::from(beside);
-            let written = (|| {
-                let mut file =
-                    OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
-                file.write_all(&bytes)?;
-                file.sync_all()
-            })();
-            if let Err(error) = written {
-                // A half written file would keep space on a disk that is full already.
-                let _ = fs::remove_file(&beside);
-                return Err(error);
-            }
+            with_reserve(folder, || {
+                let written = (|| {
+                    let mut file = OpenOptions::new()
+                        .create(true)
+                        .truncate(true)
+                        .write(true)
+                        .mode(0o600)
+                        .open(&beside)?;
+                    file.write_all(&bytes)?;
+                    file.sync_all()
+                })();
+                if written.is_err() {
+                    // A half written file would keep space on a disk that is full already.
+                    let _ = fs::remove_file(&beside);
+                }
+                written
+            })?;
             fs::rename(&beside, path)?;
-            sync_folder(folder)
+            sync_folder(folder)?;
+            // Files are replaced seldom, so this is the moment to see whether there is room again.
+            keep_reserve(folder);
+            Ok(())
         })
         .await
     }
@@ -119,13 +166,16 @@ impl Disk for FolderDisk {
     async fn append(&self, name: &str, bytes: Vec<u8>) -> io::Result<()> {
         self.blocking(name, move |folder, path| {
             let is_new = !path.exists();
-            let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            let length = file.metadata()?.len();
-            if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
-                // What was not written as a whole must not stand before what is added later.
-                file.set_len(length)?;
-                return Err(error);
-            }
+            with_reserve(folder, || {
+                let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+                let length = file.metadata()?.len();
+                if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
+                    // What was not written as a whole must not stand before what is added later.
+                    file.set_len(length)?;
+                    return Err(error);
+                }
+                Ok(())
+            })?;
             if is_new { sync_folder(folder) } else { Ok(()) }
         })
         .await
