@@ -7,7 +7,7 @@
 //! numbered without gaps in the order of the commits; [`Store::watch`] gives a consistent picture and then all that
 //! follows, so that nobody has to poll.
 //!
-//! One loop, the [`writer`], is the only place that changes the picture. It takes the transactions that have
+//! One loop, in `writer`, is the only place that changes the picture. It takes the transactions that have
 //! gathered, begins one SQL transaction (which makes it the only writer of the database), brings the picture up to
 //! what other servers have written meanwhile, applies each transaction to the picture by
 //! [`control_model::apply`], hands the rows that result to the database, and commits: many transactions, one flush

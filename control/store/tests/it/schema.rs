@@ -185,3 +185,27 @@ async fn bodies_of_earlier_versions_are_read() {
     assert!(total >= 4);
     store.close().await;
 }
+
+/// A body whose format has grown needs a sample of the new format beside the old ones.
+#[test]
+fn each_format_has_a_sample() {
+    use control_model::*;
+    fn check<O: Object>() {
+        let newest = O::Intent::FORMAT.max(O::Decision::FORMAT).max(O::Observation::FORMAT);
+        for format in 1..=newest {
+            let name = format!("tests/samples/{}.{format}.json", O::KIND.table());
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+            assert!(path.exists(), "{} is missing", path.display());
+        }
+    }
+    check::<Account>();
+    check::<Credential>();
+    check::<Project>();
+    check::<Member>();
+    check::<Setting>();
+    check::<Host>();
+    check::<Stack>();
+    check::<Service>();
+    check::<Container>();
+    check::<Volume>();
+}
