@@ -109,7 +109,8 @@ pub(crate) trait Database: Send + 'static {
     /// Reads everything.
     fn load(&mut self) -> impl Future<Output = Result<Loaded, DatabaseError>> + Send;
 
-    /// Raises the epoch by one for good.
+    /// Raises the epoch for good: by one, and on a real database at least to its clock in seconds, so that a database
+    /// that was restored from an old copy begins above what agents have seen of the newer one.
     fn raise_epoch(&mut self) -> impl Future<Output = Result<Epoch, DatabaseError>> + Send;
 
     /// Begins a batch: from here to its end nobody else writes.

@@ -313,7 +313,7 @@ impl Database for PostgresDatabase {
 
     async fn raise_epoch(&mut self) -> Result<Epoch, DatabaseError> {
         let link = self.links.get().await?;
-        let raised = link.client.query_one("UPDATE epoch SET value = value + 1 RETURNING value", &[]).await;
+        let raised = link.client.query_one("UPDATE epoch SET value = GREATEST(value + 1, EXTRACT(EPOCH FROM now())::bigint) RETURNING value", &[]).await;
         Ok(Epoch(raised.map_err(fault)?.get::<_, i64>(0).cast_unsigned()))
     }
 

@@ -344,10 +344,11 @@ impl Database for SqliteDatabase {
     }
 
     async fn raise_epoch(&mut self) -> Result<Epoch, DatabaseError> {
-        let raised =
-            self.connection.query_row("UPDATE epoch SET value = value + 1 RETURNING value", [], |row| {
-                row.get::<_, i64>(0)
-            })?;
+        let raised = self.connection.query_row(
+            "UPDATE epoch SET value = MAX(value + 1, unixepoch()) RETURNING value",
+            [],
+            |row| row.get::<_, i64>(0),
+        )?;
         Ok(Epoch(raised.cast_unsigned()))
     }
 

@@ -218,5 +218,7 @@ async fn servers_may_bring_the_schema_up_to_date_at_once() {
         store.close().await;
     }
     epochs.sort_unstable();
-    assert_eq!(epochs, [1, 2, 3, 4]);
+    assert!(epochs.is_sorted_by(|one, two| one < two), "each server has a term of its own: {epochs:?}");
+    // A copy restored from a backup begins above whatever agents have seen, because its term is not below the clock.
+    assert!(epochs[0] > 1_700_000_000, "{epochs:?}");
 }
