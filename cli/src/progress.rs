@@ -15,10 +15,14 @@ use crate::terminal;
 
 /// Changes are told; this only covers what a subscription could have missed.
 const POLL: Duration = Duration::from_secs(5);
+/// How often time alone is taken into account.
+const GLANCE: Duration = Duration::from_secs(1);
 /// All must have stood still for so long: a process that ends at once must not pass for one that runs.
 const STEADY: Duration = Duration::from_millis(2500);
 /// So long a cause may stand that often goes away by itself, such as a port that another container is about to free.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What failed may be tried again at once by the platform; so long it must have stood to be told as the end.
+const CERTAINTY: Duration = Duration::from_secs(2);
 /// A host that is just being added needs no more than this.
 const NO_HOSTS_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -292,9 +296,15 @@ pub async fn follow(
             if lines.iter().any(|line| line.stage == Stage::Failed)
                 && all(&[Stage::Arrived, Stage::Blocked, Stage::Failed])
             {
-                return Ok((Outcome::Failed, lines));
+                let certain = picture.changed + CERTAINTY;
+                if Instant::now() >= certain {
+                    return Ok((Outcome::Failed, lines));
+                }
+                wake = wake.min(certain);
             }
         }
+        // A cause that is looked at with patience becomes a failure without any news.
+        wake = wake.min(Instant::now() + GLANCE);
         if Instant::now() >= until {
             return Ok((Outcome::TimedOut, lines));
         }

@@ -85,7 +85,8 @@ impl Stop {
 
 impl Restart {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
-        let interval = u64::from(self.interval) * 1000;
+        // The wire knows no shorter pause.
+        let interval = (u64::from(self.interval) * 1000).max(100);
         let strategy = json!({ "batchSize": self.batch.max(1), "intervalMillis": interval });
         change(session, self.targets, &Order::Restart { strategy }).await
     }

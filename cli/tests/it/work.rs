@@ -51,7 +51,7 @@ async fn stop_start_restart() {
     );
     let orders = world.orders();
     assert_eq!(orders[2].1, json!({"remove": false, "timeout": 5}));
-    assert_eq!(orders[3].1, json!({"rollingRestartStrategy": {"batchSize": 2, "intervalMillis": 0}}));
+    assert_eq!(orders[3].1, json!({"rollingRestartStrategy": {"batchSize": 2, "intervalMillis": 100}}));
     let before = world.orders().len();
     assert_eq!(world.run("stop shop-web-1").await.code, 0, "what is stopped can be stopped again");
     assert_eq!(world.orders().len(), before);

@@ -336,6 +336,23 @@ impl Site {
         names
     }
 
+    /// Waits until exactly these containers run on a host: the engine's list lags behind its events by a moment.
+    pub async fn wait_for_running(&self, host: usize, expected: &[&str]) {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let running = self.running(host).await;
+            if running == expected {
+                return;
+            }
+            let states = self.states().await;
+            assert!(
+                Instant::now() < until,
+                "{running:?} run, expected {expected:?}, the server says {states:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// What a container's engine says of it.
     pub async fn engine_says(&self, host: usize, name: &str, format: &str) -> String {
         let list = self.run(&["ps", "--format", "json", name]).await.json();

@@ -81,7 +81,7 @@ async fn lab_a_stack_from_up_to_rm() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "through\nand back\n");
 
     site.run(&["scale", "shop/worker=3"]).await.ok();
-    assert_eq!(site.running(0).await, ["shop-web-1", "shop-worker-1", "shop-worker-2", "shop-worker-3"]);
+    site.wait_for_running(0, &["shop-web-1", "shop-worker-1", "shop-worker-2", "shop-worker-3"]).await;
     site.run(&["scale", "shop/worker=1"]).await.ok();
     site.wait_for_states(&[
         ("shop-init-1", "stopped"),
@@ -94,14 +94,12 @@ async fn lab_a_stack_from_up_to_rm() {
     let first = started().await;
     site.run(&["restart", "shop/web"]).await.ok();
     assert_ne!(started().await, first);
-    eprintln!("{:?}", site.run(&["stop", "shop"]).await);
-    for _ in 0..12 { eprintln!("RUN {:?} {:?} {}", site.states().await, site.running(0).await, site.run(&["services"]).await.out); tokio::time::sleep(std::time::Duration::from_millis(200)).await; }
-    assert_eq!(site.running(0).await, [] as [&str; 0]);
+    site.run(&["stop", "shop"]).await.ok();
+    site.wait_for_running(0, &[]).await;
     site.run(&["start", "shop/web"]).await.ok();
-    assert_eq!(site.running(0).await, ["shop-web-1"]);
-    eprintln!("{:?}", site.run(&["stop", "shop-web-1"]).await);
-    for _ in 0..20 { eprintln!("{} {:?} {}", site.run(&["ps", "--format", "json", "shop-web-1"]).await.out, site.running(0).await, site.run(&["inspect", "shop-web-1"]).await.out); tokio::time::sleep(std::time::Duration::from_millis(300)).await; }
-    assert_eq!(site.running(0).await, [] as [&str; 0]);
+    site.wait_for_running(0, &["shop-web-1"]).await;
+    site.run(&["stop", "shop-web-1"]).await.ok();
+    site.wait_for_running(0, &[]).await;
 
     site.run(&["rm", "-f", "--volumes", "shop"]).await.ok();
     assert_eq!(site.run(&["ps", "--format", "json"]).await.ok(), "[]\n");
