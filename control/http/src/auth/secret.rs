@@ -4,8 +4,10 @@
 //! cheap. A password has not, so it gets Argon2id. Both hashes name their algorithm, and both are compared in
 //! constant time.
 
-use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -67,17 +69,37 @@ pub fn hash_key(secret: &str) -> String {
     format!("sha256:{}", hex(&Sha256::digest(secret.as_bytes())))
 }
 
+/// Memory in KiB, rounds and lanes: as strong as 19 MiB and 2 rounds by OWASP's table, and so little memory that the
+/// allocator gives it back.
+const COST: (u32, u32, u32) = (7 * 1024, 5, 1);
+
+fn argon2() -> Argon2<'static> {
+    let (memory, rounds, lanes) = COST;
+    let params = Params::new(memory, rounds, lanes, None).expect("the cost is within Argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
 /// Hashes a password that a person chose. Slow on purpose: call it where nothing waits.
 ///
 /// # Panics
-/// When Argon2 refuses its own default parameters, which it does not.
+/// When Argon2 refuses a salt of 16 bytes, which it does not.
 pub fn hash_password(password: &str, random: &Random) -> String {
     let mut salt = [0; 16];
     random(&mut salt);
-    Argon2::default()
+    argon2()
         .hash_password_with_salt(password.as_bytes(), &salt)
-        .expect("the default parameters and a salt of 16 bytes are valid")
+        .expect("the cost and a salt of 16 bytes are valid")
         .to_string()
+}
+
+/// A hash that no password has, and that takes as long to check as any.
+pub fn hash_of_nobody(random: &Random) -> String {
+    let (mut salt, mut hash) = ([0; 16], [0; 32]);
+    random(&mut salt);
+    random(&mut hash);
+    let (memory, rounds, lanes) = COST;
+    let text = |bytes: &[u8]| STANDARD_NO_PAD.encode(bytes);
+    format!("$argon2id$v=19$m={memory},t={rounds},p={lanes}${}${}", text(&salt), text(&hash))
 }
 
 /// Whether checking against a hash takes long.

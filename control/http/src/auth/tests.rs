@@ -7,7 +7,9 @@ use contract_values::{Secret, Timestamp};
 use serde_json::{Map, json};
 
 use super::limit::LoginLimit;
-use super::secret::{hash_key, hash_password, new_public_value, new_secret_value, new_uuid, verify};
+use super::secret::{
+    hash_key, hash_of_nobody, hash_password, new_public_value, new_secret_value, new_uuid, verify,
+};
 use super::token::{Purpose, Signer};
 use crate::Random;
 
@@ -29,6 +31,15 @@ fn keys_have_the_form_that_clients_know() {
     assert!(secret.len() == 40 && secret.bytes().all(|b| b.is_ascii_alphanumeric()));
     assert_eq!(new_uuid(&random).len(), 36);
     assert_ne!(new_uuid(&random), new_uuid(&random));
+}
+
+#[test]
+fn the_hash_of_nobody_is_as_slow_as_any_and_fits_nothing() {
+    let random: crate::Random = std::sync::Arc::new(|bytes: &mut [u8]| bytes.fill(7));
+    let (nobody, somebody) = (hash_of_nobody(&random), hash_password("right", &random));
+    let cost = |hash: &str| hash.split('$').nth(3).map(str::to_owned);
+    assert_eq!(cost(&nobody), cost(&somebody));
+    assert!(verify("right", &somebody) && !verify("right", &nobody) && !verify("", &nobody));
 }
 
 #[test]
