@@ -52,4 +52,6 @@ pub use touched::{gives_room, touched};
 pub use volume::plan_volume;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testbed;

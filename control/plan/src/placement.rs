@@ -137,7 +137,7 @@ impl Fleet {
         Ok(host.id)
     }
 
-    /// Takes the ports of a container that is on a host already, unless somebody else has them.
+    /// Takes the room of a container that is on a host already, unless somebody else has it.
     pub(crate) fn take_back(
         &mut self,
         host: HostId,
@@ -146,10 +146,10 @@ impl Fleet {
         wish: &Wish,
     ) -> bool {
         let Some(host) = self.hosts.iter_mut().find(|known| known.id == host) else { return true };
-        if host.port_taken(wish).is_some() {
+        if host.lacks(wish).is_some() {
             return false;
         }
-        host.take_ports(container, name, &wish.ports);
+        host.take_room(container, name, wish);
         true
     }
 
@@ -238,10 +238,14 @@ impl Candidate {
     }
 
     fn take(&mut self, container: ContainerId, name: &str, wish: &Wish) {
+        self.take_room(container, name, wish);
+        self.count(wish.service);
+    }
+
+    fn take_room(&mut self, container: ContainerId, name: &str, wish: &Wish) {
         self.take_ports(container, name, &wish.ports);
         self.memory_used += wish.memory;
         self.milli_cpu_used += wish.milli_cpu;
-        self.count(wish.service);
     }
 
     /// Why the host does not fit; the most telling cause first.
@@ -274,6 +278,13 @@ impl Candidate {
         if let Some(misfit) = wish.rules.misfit(&self.labels) {
             return Some(misfit);
         }
+        self.lacks(wish)
+    }
+}
+
+impl Candidate {
+    /// What of the host's room is taken that is wished for.
+    fn lacks(&self, wish: &Wish) -> Option<Misfit> {
         if let Some(misfit) = self.port_taken(wish) {
             return Some(misfit);
         }
@@ -288,9 +299,7 @@ impl Candidate {
         }
         None
     }
-}
 
-impl Candidate {
     fn port_taken(&self, wish: &Wish) -> Option<Misfit> {
         wish.ports.iter().find_map(|port| {
             let holders = self.ports.get(&port.number.get()).into_iter().flatten();
@@ -354,8 +363,8 @@ impl Wish {
         }
     }
 
-    pub(crate) fn wants_ports(&self) -> bool {
-        !self.ports.is_empty()
+    pub(crate) fn wants_room(&self) -> bool {
+        !self.ports.is_empty() || self.memory > 0 || self.milli_cpu > 0
     }
 
     pub(crate) fn overlook_ports(&mut self) {

@@ -176,7 +176,7 @@ impl<'a> Planner<'a> {
         self.conclude(u32::try_from(ready).unwrap_or(u32::MAX), settled, reason);
     }
 
-    /// Looks at what was switched off: while it rested, others may have taken its ports. What has lost its place that
+    /// Looks at what was switched off: while it rested, others may have taken its room. What has lost its place that
     /// way goes, so that it is made anew where there is room.
     fn reseat(&mut self) {
         let rested: Vec<i64> = self
@@ -298,7 +298,7 @@ impl<'a> Planner<'a> {
         let others: Vec<i64> =
             slot.copies.iter().filter(|c| c.id != newest && !c.lost).map(|c| c.id).collect();
         !others.is_empty()
-            && !self.placer.fits_without(row.id, &row.intent, &[])
+            && (self.is_exclusive() || !self.placer.fits_without(row.id, &row.intent, &[]))
             && self.placer.fits_without(row.id, &row.intent, &others)
     }
 
@@ -444,10 +444,16 @@ impl<'a> Planner<'a> {
 
     /// The only copy of a service that writes to a place of its own waits until the one before it has gone.
     fn waits_for_predecessor(&self, intent: &ContainerIntent) -> Option<String> {
+        if !self.is_exclusive() {
+            return None;
+        }
         let index = intent_index(intent);
-        let before = self.leaving.iter().find(|row| {
-            intent_index(&row.intent) == index && row.decision.host.is_some() && self.is_exclusive()
-        })?;
+        let leaving = self.leaving.iter().filter(|row| row.decision.host.is_some());
+        let staying = self.staying.values().map(|(row, _)| row).filter(|row| {
+            let host = row.decision.host.and_then(|id| self.tables.hosts.get(id));
+            host.is_some_and(|host| host.decision.lost_since.is_none())
+        });
+        let before = leaving.chain(staying).find(|row| intent_index(&row.intent) == index)?;
         Some(format!("waits until the earlier {} has stopped", before.intent.name))
     }
 

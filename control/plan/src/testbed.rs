@@ -382,7 +382,8 @@ impl World {
 
     /// Plans everything until nothing more is to be done.
     pub fn settle(&mut self) {
-        for _ in 0..50 {
+        let mut last = Vec::new();
+        for round in 0..50 {
             let before = self.tables.revision;
             let ids: Vec<HostId> = self.tables.hosts.live().map(|row| row.id).collect();
             for id in ids {
@@ -399,6 +400,9 @@ impl World {
                 let plan = self.plan_with(|tables, settings, now, supply| {
                     crate::plan_service(tables, settings, now, id, supply)
                 });
+                if round > 45 {
+                    last.push(self.words(&plan));
+                }
                 self.apply(&plan.tx);
             }
             let ids: Vec<ContainerId> = self.tables.containers.live().map(|row| row.id).collect();
@@ -412,7 +416,7 @@ impl World {
                 return;
             }
         }
-        panic!("the plans never come to rest");
+        panic!("the plans never come to rest: {last:#?}");
     }
 
     /// What hosts would report if they did at once all that they shall.
@@ -445,7 +449,8 @@ impl World {
                 let report = ContainerReport {
                     restarts_done: asked,
                     started_at: row.observation.started_at.or(Some(self.now)),
-                    starts: row.observation.starts + u32::from(row.observation.rank == RunReport::Stopped),
+                    starts: row.observation.starts
+                        + u32::from(rank == Rank::Running && row.observation.rank == RunReport::Stopped),
                     ..report(&row, rank, self.now)
                 };
                 if let Some(seen) = crate::observe(&row.observation, &report, host, false) {
@@ -458,7 +463,7 @@ impl World {
 
     /// Settles while hosts do what they shall.
     pub fn live(&mut self) {
-        for _ in 0..30 {
+        for _ in 0..60 {
             let before = self.tables.revision;
             self.settle();
             self.hosts_act();
@@ -467,7 +472,9 @@ impl World {
             }
             self.now = Timestamp(self.now.0 + 100);
         }
-        panic!("the world never comes to rest");
+        let shown: Vec<String> =
+            self.services.keys().map(|name| format!("{name}: {}", self.show(name))).collect();
+        panic!("the world never comes to rest: {shown:#?}");
     }
 
     /// Says where the live containers of a service are: `1@h1 2@h2`.

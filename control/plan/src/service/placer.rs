@@ -58,10 +58,10 @@ impl<'a> Placer<'a> {
         self.fleet().is_some_and(|fleet| fleet.fits(&wish))
     }
 
-    /// Takes the ports of a container that rested on its host again; says whether they are still to be had.
+    /// Takes the room of a container that rested on its host again; says whether it is still to be had.
     pub fn take_back(&mut self, plan: &mut Plan, row: &Row<Container>, ports: &[PortMapping]) -> bool {
         let wish = Wish::of(self.tables, &row.intent, ports);
-        let Some(host) = row.decision.host.filter(|_| wish.wants_ports()) else { return true };
+        let Some(host) = row.decision.host.filter(|_| wish.wants_room()) else { return true };
         let Some(fleet) = self.fleet() else { return true };
         let fits = fleet.take_back(host, row.id, &row.intent.name, &wish);
         plan.places |= fits;

@@ -81,9 +81,9 @@ impl Slot {
         self.current().rev().find(|copy| copy.ready).map(|copy| copy.id)
     }
 
-    /// The newest copy that shall become ready.
+    /// The copy that shall become ready: the newest, rather one that has a host.
     pub fn newest_current(&self) -> Option<i64> {
-        self.current().next_back().map(|copy| copy.id)
+        self.current().max_by_key(|copy| (copy.placed, copy.create_index)).map(|copy| copy.id)
     }
 
     /// Whether it serves, in whatever version.

@@ -117,6 +117,17 @@ fn the_only_writer_of_a_volume_is_stopped_before_its_successor_is_made() {
 }
 
 #[test]
+fn a_writer_that_comes_back_makes_way_before_its_successor_starts() {
+    let db = "host h1; service db version 2 volume data; volume data on h1";
+    check(
+        &format!("{db}; copy db 1 running on h1 version 1; copy db 1 waiting"),
+        "retire db-1(v1), say db-1 (waits until the earlier shop-db-1 has stopped)",
+    );
+    // Of one version, the one that has a host is worth more than one that has none.
+    check("host h1; service web; copy web 1 starting on h1; copy web 1 waiting", "finish web-1");
+}
+
+#[test]
 fn a_successor_that_lost_its_place_takes_that_of_the_old_one() {
     check(
         "host h1; service web version 2 port 80:80; copy web 1 running on h1 version 1; copy web 1 waiting",
