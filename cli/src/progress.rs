@@ -293,10 +293,10 @@ pub async fn follow(
             wake = wake.min(steady);
         } else if listed {
             at_once = false;
-            if lines.iter().any(|line| line.stage == Stage::Failed)
-                && all(&[Stage::Arrived, Stage::Blocked, Stage::Failed])
-            {
-                let certain = picture.changed + CERTAINTY;
+            if all(&[Stage::Arrived, Stage::Blocked, Stage::Failed]) {
+                // Who waits for nobody that moves waits for something that is not being done.
+                let failed = lines.iter().any(|line| line.stage == Stage::Failed);
+                let certain = picture.changed + if failed { CERTAINTY } else { PATIENCE };
                 if Instant::now() >= certain {
                     return Ok((Outcome::Failed, lines));
                 }

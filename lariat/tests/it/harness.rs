@@ -13,6 +13,9 @@ use testkit_lab::lab::{HostOptions, HostProcess, Lab, LabHost};
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lariat");
 
+/// No command of a test takes longer.
+const COMMAND_LIMIT: Duration = Duration::from_secs(80);
+
 /// Waits for a condition and fails with the last thing seen.
 pub fn eventually<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let until = Instant::now() + limit;
@@ -288,10 +291,19 @@ impl Site {
         self.agents.iter().flatten().map(|agent| format!("--- log of an agent\n{}", agent.log())).collect()
     }
 
-    /// Runs a user command where it holds up no timer.
+    /// Runs a user command where it holds up no timer. One that does not end is a failure of its own.
     pub async fn run(&self, arguments: &[&str]) -> Done {
-        let mut command = self.server.user(arguments);
-        tokio::task::spawn_blocking(move || Done::of(command.output().unwrap())).await.unwrap()
+        let mut command = tokio::process::Command::from(self.server.user(arguments));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let output = command.spawn().unwrap().wait_with_output();
+        match tokio::time::timeout(COMMAND_LIMIT, output).await {
+            Ok(output) => Done::of(output.unwrap()),
+            Err(_) => {
+                let services = Done::of(self.server.user(&["services"]).output().unwrap());
+                let containers = Done::of(self.server.user(&["ps"]).output().unwrap());
+                panic!("`lariat {arguments:?}` did not end\n{services:#?}\n{containers:#?}");
+            }
+        }
     }
 
     /// Starts a user command that goes on beside the test.

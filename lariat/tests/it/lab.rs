@@ -96,10 +96,13 @@ async fn lab_a_stack_from_up_to_rm() {
     assert_ne!(started().await, first);
     site.run(&["stop", "shop"]).await.ok();
     site.wait_for_running(0, &[]).await;
-    site.run(&["start", "shop/web"]).await.ok();
-    site.wait_for_running(0, &["shop-web-1"]).await;
+    let alone = site.run(&["start", "shop/web"]).await;
+    assert_eq!(alone.code, 1);
+    assert!(alone.err.contains("service init, which it depends on, is not active"), "{}", alone.err);
+    site.run(&["start", "shop"]).await.ok();
+    site.wait_for_running(0, &["shop-web-1", "shop-worker-1"]).await;
     site.run(&["stop", "shop-web-1"]).await.ok();
-    site.wait_for_running(0, &[]).await;
+    site.wait_for_running(0, &["shop-worker-1"]).await;
 
     site.run(&["rm", "-f", "--volumes", "shop"]).await.ok();
     assert_eq!(site.run(&["ps", "--format", "json"]).await.ok(), "[]\n");
