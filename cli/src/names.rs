@@ -184,6 +184,10 @@ impl Directory {
         if let Some(exact) = found.iter().position(|target| target.meta().id.eq_ignore_ascii_case(text)) {
             return Ok(found.swap_remove(exact));
         }
+        // A service has a longer name that says exactly what is meant, a stack has not.
+        if found.iter().any(|target| target.kind() == Kind::Stack) {
+            found.retain(|target| target.kind() != Kind::Service);
+        }
         match found.len() {
             1 => Ok(found.swap_remove(0)),
             0 => Err(self.not_found(text, kinds)),

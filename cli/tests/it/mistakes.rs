@@ -11,6 +11,10 @@ async fn names_that_mean_nothing_or_too_much() {
     world.golden("name-far", "stop nothing-like-it").await;
     world.golden("name-ambiguous", "restart web").await;
     world.golden("name-wrong-kind", "scale shop=3").await;
+    // A bare name is the stack's; its service has a longer one.
+    world.put("stacks", stack("1st3", "db"));
+    world.run("rm -f db").await;
+    assert_eq!(world.orders().pop().unwrap().0, "DELETE /projects/1a5/stacks/1st3");
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use crate::error::ClientError;
 use crate::objects::Container;
 use crate::socket::{Access, Socket};
 
+/// The wire has no word for all lines: without a number it gives the last hundred.
+const ALL_LINES: u64 = 1_000_000_000;
+
 /// Which output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogOptions {
@@ -52,7 +55,7 @@ impl Client {
     pub async fn logs(&self, container: &Container, options: &LogOptions) -> Result<LogStream, ClientError> {
         let input = json!({
             "follow": options.follow,
-            "lines": options.tail.map_or(-1, |lines| i64::try_from(lines).unwrap_or(i64::MAX)),
+            "lines": options.tail.unwrap_or(ALL_LINES),
             "since": options.since,
             "timestamps": options.timestamps,
         });

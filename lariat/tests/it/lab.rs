@@ -109,3 +109,95 @@ async fn lab_a_stack_from_up_to_rm() {
     let left = site.hosts[0].docker(&["ps", "--all", "--quiet"]).await.unwrap();
     assert_eq!(left, "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_two_hosts_share_the_load() {
+    let site = Site::new("share", 2).await;
+    site.server.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: lariat-test/busybox:1\n    command: sleep 100000\n    scale: 4\n    stop_grace_period: 1s\n",
+    );
+    site.run(&["up", "-s", "shop", "--timeout", "60"]).await.ok();
+    assert_eq!((site.running(0).await.len(), site.running(1).await.len()), (2, 2));
+    site.run(&["hosts", "deactivate", "host-1"]).await.ok();
+    site.run(&["scale", "shop/web=6"]).await.ok();
+    assert_eq!((site.running(0).await.len(), site.running(1).await.len()), (2, 4));
+    site.run(&["hosts", "activate", "host-1"]).await.ok();
+    site.run(&["rm", "-f", "shop"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_containers_started_by_hand_belong_to_the_picture() {
+    let site = Site::new("native", 1).await;
+    let id = site.hosts[0]
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "mine",
+            "lariat-test/busybox:1",
+            "sh",
+            "-c",
+            "echo by hand; trap 'exit 0' TERM; while true; do sleep 0.1; done",
+        ])
+        .await
+        .unwrap();
+    site.wait_for_states(&[("mine", "running")]).await;
+    let list = site.run(&["ps", "--format", "json"]).await.json();
+    assert_eq!((&list[0]["native"], &list[0]["dockerId"]), (&true.into(), &id.as_str().into()));
+    assert_eq!(site.run(&["logs", "mine"]).await.ok(), "by hand\n");
+    assert_eq!(site.run(&["exec", "mine", "echo", "in"]).await.ok(), "in\n");
+    site.run(&["stop", "mine"]).await.ok();
+    site.wait_for_running(0, &[]).await;
+    site.run(&["start", "mine"]).await.ok();
+    site.wait_for_running(0, &["mine"]).await;
+    site.run(&["restart", "mine"]).await.ok();
+    site.run(&["rm", "-f", "mine"]).await.ok();
+    assert_eq!(site.hosts[0].docker(&["ps", "--all", "--quiet"]).await.unwrap(), "");
+    // What the user stops by hand is not started again.
+    site.hosts[0]
+        .docker(&["run", "-d", "--name", "other", "lariat-test/busybox:1", "sleep", "1000"])
+        .await
+        .unwrap();
+    site.wait_for_states(&[("other", "running")]).await;
+    site.hosts[0].docker(&["stop", "-t", "0", "other"]).await.unwrap();
+    site.wait_for_states(&[("other", "stopped")]).await;
+    site.hosts[0].docker(&["rm", "other"]).await.unwrap();
+    site.wait_for_states(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_logs_follow_what_joins_later() {
+    let mut site = Site::new("follow", 1).await;
+    site.server.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: lariat-test/busybox:1\n    command: sh -c 'echo I am $$HOSTNAME; sleep 100000'\n    stop_grace_period: 1s\n",
+    );
+    site.run(&["up", "-s", "shop", "--timeout", "60"]).await.ok();
+    let log = site.server.folder().join("followed");
+    let mut follow = site
+        .server
+        .user(&["logs", "-f", "shop/web"])
+        .stdout(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let names = |wanted: usize| {
+        crate::harness::eventually("the lines come", std::time::Duration::from_secs(30), || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            if text.lines().count() == wanted { Ok(text) } else { Err(text) }
+        })
+    };
+    names(1);
+    site.run(&["scale", "shop/web=2"]).await.ok();
+    let text = names(2);
+    assert!(text.contains("shop-web-1 | I am") && text.contains("shop-web-2 | I am"), "{text}");
+    // A server that goes and comes back is no reason to end, and no line is shown twice.
+    site.server.kill();
+    site.server.launch();
+    site.wait_for_host("host-1", "active");
+    site.run(&["scale", "shop/web=3"]).await.ok();
+    let text = names(3);
+    assert!(text.contains("shop-web-3 | I am"), "{text}");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}

@@ -2,4 +2,6 @@
 
 mod harness;
 mod lab;
+mod lab_bad_input;
+mod lab_bad_luck;
 mod server;
