@@ -229,11 +229,27 @@ pub struct Wanted {
     pub services: BTreeMap<String, String>,
 }
 
+/// A cause, and how long it has stood.
+struct Standing {
+    code: String,
+    since: Instant,
+    /// The try that was announced when it was first seen: who mended the cause must see it happen.
+    announced: Option<String>,
+}
+
+impl Standing {
+    /// Whether it has stood long enough, and through a new try where one was announced.
+    fn has_stood(&self, patience: Duration, next_try: Option<&str>) -> bool {
+        self.since.elapsed() >= patience
+            && (self.announced.is_none() || self.announced.as_deref() != next_try)
+    }
+}
+
 struct Picture {
     services: BTreeMap<String, Service>,
     containers: BTreeMap<String, Container>,
-    /// Since when each service has its present cause.
-    causes: BTreeMap<String, (String, Instant)>,
+    /// Why each service is not there yet.
+    causes: BTreeMap<String, Standing>,
     changed: Instant,
 }
 
@@ -376,17 +392,18 @@ impl Picture {
             let service = self.services.get(id);
             let cause = service.and_then(|service| cause(service, &own));
             let code = cause.as_ref().map(|cause| cause.code.clone()).unwrap_or_default();
-            let since = match self.causes.get(id) {
-                Some((same, since)) if *same == code => *since,
-                _ => {
-                    self.causes.insert(id.clone(), (code.clone(), Instant::now()));
-                    Instant::now()
-                }
-            };
+            let next_try = cause.as_ref().and_then(|cause| cause.next_try.clone());
+            if self.causes.get(id).is_none_or(|standing| standing.code != code) {
+                let standing =
+                    Standing { code: code.clone(), since: Instant::now(), announced: next_try.clone() };
+                self.causes.insert(id.clone(), standing);
+            }
+            let standing = &self.causes[id];
+            let has_stood = |patience| standing.has_stood(patience, next_try.as_deref());
             let stage = match service {
                 None if goal == Goal::Removed => Stage::Arrived,
                 None => Stage::Moving,
-                Some(service) => stage(service, goal, &code, since.elapsed()),
+                Some(service) => stage(service, goal, &code, has_stood),
             };
             let note = match (&cause, service) {
                 (Some(cause), _) => cause.message.clone(),
@@ -451,7 +468,7 @@ fn note(service: &Service, containers: &[&Container]) -> String {
     message.unwrap_or(&service.meta.state).to_owned()
 }
 
-fn stage(service: &Service, goal: Goal, code: &str, since: Duration) -> Stage {
+fn stage(service: &Service, goal: Goal, code: &str, has_stood: impl Fn(Duration) -> bool) -> Stage {
     let meta = &service.meta;
     let settled = !meta.is_moving() && !meta.has_failed();
     let arrived = match goal {
@@ -468,11 +485,11 @@ fn stage(service: &Service, goal: Goal, code: &str, since: Duration) -> Stage {
     match code {
         "waits_for_dependency" | "dependency_failed" => Stage::Blocked,
         _ if meta.has_failed() => Stage::Failed,
-        "no_hosts" if since >= NO_HOSTS_PATIENCE => Stage::Failed,
+        "no_hosts" if has_stood(NO_HOSTS_PATIENCE) => Stage::Failed,
         "no_host_fits" | "port_taken" | "disk_full" | "mount_missing" | "name_taken" | "image_not_found"
         | "registry_denied" | "command_not_found" | "invalid_option" | "crash_loop" | "failed"
         | "out_of_memory" | "host_removed"
-            if since >= PATIENCE =>
+            if has_stood(PATIENCE) =>
         {
             Stage::Failed
         }
