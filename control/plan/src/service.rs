@@ -171,8 +171,10 @@ impl<'a> Planner<'a> {
         let ready = self.ready_count();
         let reason = self.reason(&progress);
         let wanted = self.wanted_slots();
-        let settled =
-            reason.is_none() && self.created.is_empty() && ready == wanted && self.all_as_wanted(wanted);
+        let settled = reason.is_none()
+            && self.created.is_empty()
+            && ready + self.halted_count() == wanted
+            && self.all_as_wanted(wanted);
         self.conclude(u32::try_from(ready).unwrap_or(u32::MAX), settled, reason);
     }
 
@@ -521,12 +523,25 @@ impl<'a> Planner<'a> {
         self.staying.values().filter(|(row, decision)| !decision.held && counts(row)).count()
     }
 
+    /// How many containers of the wanted version rest because a person has stopped them: they are as asked for.
+    fn halted_count(&self) -> usize {
+        let version = self.service.intent.launch_version;
+        let halted = |row: &Row<Container>| {
+            row.intent.run == ContainerRun::Stopped
+                && matches!(row.intent.origin, Origin::Service { launch_version, .. } if launch_version == version)
+                && !is_ready(self.tables, row)
+                && matches!(row.observation.rank, RunReport::Assigned | RunReport::Stopped | RunReport::Gone)
+        };
+        self.staying.values().filter(|(row, _)| self.counts(row) && halted(row)).count()
+    }
+
     /// Whether there is nothing left to do for the containers, apart from waiting for them to be ready.
     fn all_as_wanted(&self, wanted: usize) -> bool {
         let restarted = |row: &Row<Container>, decision: &ContainerDecision| {
             decision.restarts_asked == self.service.intent.restarts_asked
-                && decision.restarts_asked.saturating_add(row.intent.restarts_asked)
-                    <= row.observation.restarts_done
+                && (row.intent.run == ContainerRun::Stopped
+                    || decision.restarts_asked.saturating_add(row.intent.restarts_asked)
+                        <= row.observation.restarts_done)
         };
         let mut counted = self.staying.values().filter(|(row, _)| self.counts(row));
         self.staying.values().filter(|(row, _)| self.counts(row)).count() == wanted

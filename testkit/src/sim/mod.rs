@@ -22,8 +22,10 @@
 //! faults end, everything must come to rest, and then what runs must be what was asked for, no more and no less.
 //!
 //! A seed decides the faults, the network and all identities. The order in which tokio looks at branches that are
-//! ready at the same instant is its own, unless it is built with `--cfg tokio_unstable`; with that, a seed replays
-//! exactly. `LARIAT_SIM_SEED` runs one seed, `LARIAT_SIM_SEEDS` so many, `LARIAT_SIM_SECONDS` as many as fit.
+//! ready at the same instant is its own, which makes about one seed in fifteen differ by a write or two from run to
+//! run. Built with `RUSTFLAGS="--cfg tokio_unstable"` (in a target folder of its own) a seed replays exactly.
+//! `LARIAT_SIM_SEED` runs one seed, `LARIAT_SIM_SEEDS` so many, and `LARIAT_SIM_SECONDS` as many as fit, from
+//! `LARIAT_SIM_FROM` on.
 
 mod chance;
 mod chaos;

@@ -54,6 +54,10 @@ impl std::fmt::Debug for World {
 }
 
 impl World {
+    /// Whether a seed decides everything, down to the order in which tokio looks at what is ready at one instant.
+    #[expect(unexpected_cfgs, reason = "tokio's own switch, given to the compiler for exact replays only")]
+    pub const REPLAYS_EXACTLY: bool = cfg!(tokio_unstable);
+
     /// A world with a server and nothing else.
     pub fn new(seed: u64) -> Self {
         let runtime = Rc::new(runtime(seed));

@@ -252,6 +252,17 @@ fn a_service_that_is_switched_off_amid_an_upgrade_keeps_one_copy_in_each_place()
 }
 
 #[test]
+fn a_container_that_a_person_stopped_stays_so_and_the_service_is_settled() {
+    let web = "host h1; service web scale 2; copy web 1 running on h1";
+    check(&format!("{web}; copy web 2 failed on h1 halted"), "settled");
+    // An upgrade replaces it like any other that does not serve.
+    check(
+        "host h1; service web version 2; copy web 1 failed on h1 halted version 1",
+        "retire web-1(v1), make web-1 on h1",
+    );
+}
+
+#[test]
 fn what_rested_and_lost_its_port_is_made_elsewhere() {
     let web = "service web port 80:80";
     let other = "alone other running on h1 port 80:80";
