@@ -484,7 +484,9 @@ fn stage(service: &Service, goal: Goal, code: &str, has_stood: impl Fn(Duration)
     }
     match code {
         "waits_for_dependency" | "dependency_failed" => Stage::Blocked,
-        _ if meta.has_failed() => Stage::Failed,
+        // What was mended meanwhile shows at the next try; a process that keeps ending is not mended by waiting.
+        "crash_loop" | "failed" if meta.has_failed() => Stage::Failed,
+        _ if meta.has_failed() && has_stood(Duration::ZERO) => Stage::Failed,
         "no_hosts" if has_stood(NO_HOSTS_PATIENCE) => Stage::Failed,
         "no_host_fits" | "port_taken" | "disk_full" | "mount_missing" | "name_taken" | "image_not_found"
         | "registry_denied" | "command_not_found" | "invalid_option" | "crash_loop" | "failed"

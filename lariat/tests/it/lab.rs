@@ -80,6 +80,25 @@ async fn lab_a_stack_from_up_to_rm() {
     let output = tokio::task::spawn_blocking(move || cat.wait_with_output().unwrap()).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "through\nand back\n");
 
+    // A terminal: its size arrives, and so does the exit code.
+    let script = format!("stty cols 101 rows 33; exec {} exec -it shop/web sh", crate::harness::PROGRAM);
+    let user = site.server.user(&[]);
+    let mut terminal = std::process::Command::new("script");
+    terminal.envs(user.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    let mut terminal = terminal
+        .args(["-qec", &script, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    keys.write_all(b"stty size; echo a$((1+1))b; exit 5\r").unwrap();
+    let output = tokio::task::spawn_blocking(move || terminal.wait_with_output().unwrap()).await.unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("33 101") && shown.contains("a2b"), "{shown}");
+    assert_eq!(output.status.code(), Some(5), "{shown}");
+    drop(keys);
+
     site.run(&["scale", "shop/worker=3"]).await.ok();
     site.wait_for_running(0, &["shop-web-1", "shop-worker-1", "shop-worker-2", "shop-worker-3"]).await;
     site.run(&["scale", "shop/worker=1"]).await.ok();
