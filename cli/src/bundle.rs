@@ -317,3 +317,6 @@ fn mistakes(errors: &ComposeErrors, place: &Place) -> CliError {
     }
     CliError { what: lines.join("\n"), hint, code: FAILED, silent: false }
 }
+
+#[cfg(test)]
+mod tests;

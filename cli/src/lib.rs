@@ -57,6 +57,3 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
-
-#[cfg(test)]
-mod tests;

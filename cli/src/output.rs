@@ -111,3 +111,6 @@ pub fn colour_of(state: &str, transitioning: &str) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests;

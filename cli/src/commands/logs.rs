@@ -472,3 +472,6 @@ fn parse_since(text: &str, now_ms: i64) -> Result<String, CliError> {
     }
     Ok(Timestamp(now_ms.saturating_sub(seconds.saturating_mul(1000))).to_string())
 }
+
+#[cfg(test)]
+mod tests;

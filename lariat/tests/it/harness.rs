@@ -142,10 +142,6 @@ impl Server {
         std::fs::read_to_string(self.folder().join("address")).unwrap().trim().to_owned()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
     pub fn first(&self) -> Value {
         serde_json::from_str(&std::fs::read_to_string(self.folder().join("bootstrap")).unwrap()).unwrap()
     }

@@ -1,5 +1,7 @@
 //! The client against small servers that speak the documented wire.
 
+#![allow(clippy::unwrap_used)]
+
 mod requests;
 mod server;
 mod sockets;
