@@ -183,6 +183,13 @@ impl Server {
         command
     }
 
+    /// The pin of its own certificate, which it prints at its start.
+    pub fn pin(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.split_once("--pin ").unwrap_or_else(|| panic!("no pin in the log: {log}"));
+        rest.split_whitespace().next().unwrap().to_owned()
+    }
+
     pub fn run(&self, arguments: &[&str]) -> Done {
         Done::of(self.user(arguments).output().unwrap())
     }

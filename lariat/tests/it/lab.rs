@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use crate::harness::Site;
+use testkit_lab::lab::HostOptions;
+
+use crate::harness::{Site, eventually, run};
 
 const SHOP: &str = "\
 services:
@@ -201,7 +203,7 @@ async fn lab_logs_follow_what_joins_later() {
         .spawn()
         .unwrap();
     let names = |wanted: usize| {
-        crate::harness::eventually("the lines come", std::time::Duration::from_secs(30), || {
+        eventually("the lines come", std::time::Duration::from_secs(30), || {
             let text = std::fs::read_to_string(&log).unwrap();
             if text.lines().count() == wanted { Ok(text) } else { Err(text) }
         })
@@ -219,4 +221,26 @@ async fn lab_logs_follow_what_joins_later() {
     assert!(text.contains("shop-web-3 | I am"), "{text}");
     follow.kill().unwrap();
     follow.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_one_command_makes_a_machine_a_host() {
+    let site = Site::with("command", 0, &["--tls", "auto"], HostOptions::default()).await;
+    let host = site.lab.add_host(1).await.unwrap();
+    let pin = site.server.pin();
+    let user = |arguments: &[&str]| run(site.server.user(arguments).env("LARIAT_PIN", &pin));
+    let command = user(&["hosts", "add"]).ok();
+    assert!(command.contains("--pinnedpubkey 'sha256//"), "{command}");
+    // What the script installs goes to places that end with the host.
+    let script = format!(
+        "set -e; mount -t tmpfs tmpfs /var/lib; mount -t tmpfs tmpfs /usr/local/bin; mount -t tmpfs tmpfs /etc/systemd; {}",
+        command.trim().replace("sudo sh", "sh -s")
+    );
+    let said = host.run("unshare", ["--mount", "sh", "-c", &script]).await.unwrap();
+    assert!(said.contains("joins https://"), "{said}");
+    let list = eventually("the host is active", std::time::Duration::from_secs(40), || {
+        let list = user(&["hosts", "--format", "json"]).json();
+        if list[0]["state"] == "active" { Ok(list) } else { Err(format!("{list:#}")) }
+    });
+    assert_eq!((&list[0]["name"], list.as_array().unwrap().len()), (&"host-1".into(), 1));
 }

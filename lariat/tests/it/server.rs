@@ -185,9 +185,8 @@ fn signing_in_and_out() {
 fn its_own_certificate_is_pinned() {
     let server = Server::start_with("127.0.0.1:0", &["--tls", "auto"]);
     assert!(server.url().starts_with("https://"));
-    let log = server.log();
-    let (_, rest) = log.split_once("--pin ").unwrap_or_else(|| panic!("no pin in the log: {log}"));
-    let pin = rest.split_whitespace().next().unwrap();
+    let pin = server.pin();
+    let pin = pin.as_str();
     let with_pin = |arguments: &[&str]| {
         let mut command = server.user(arguments);
         command.env("LARIAT_PIN", pin);
