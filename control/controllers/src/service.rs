@@ -80,13 +80,7 @@ fn container_changed(before: &Tables, after: &Tables, id: i64, wake: &mut Wakes<
             dependents(after, service, wake);
         }
     }
-    // What a container leaves is room for others: its ports, its place, its host's volumes.
-    let holds = |row: Option<&std::sync::Arc<Row<control_model::Container>>>| {
-        row.filter(|row| row.removed.is_none() && row.decision.retire_since.is_none()).map(|row| {
-            (row.keys().host, row.decision.ports.clone(), row.observation.ports.clone(), row.intent.run)
-        })
-    };
-    if holds(old) != holds(new) {
+    if control_plan::gives_room(before, after, id) {
         wake.room();
     }
 }

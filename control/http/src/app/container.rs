@@ -247,6 +247,10 @@ pub async fn restart(cx: &Cx, id: ContainerId) -> Result<(), AppError> {
     change(cx, id, |_, intent| {
         intent.restarts_asked += 1;
         intent.order += 1;
+        // An earlier order to stop must not come along with this one.
+        if matches!(intent.origin, Origin::Native { .. }) {
+            intent.run = ContainerRun::AsIs;
+        }
         Ok(())
     })
     .await
