@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// How often time alone is taken into account.
 const GLANCE: Duration = Duration::from_secs(1);
 /// All must have stood still for so long: a process that ends at once must not pass for one that runs.
-const STEADY: Duration = Duration::from_millis(2500);
+const STEADY: Duration = Duration::from_millis(1000);
 /// So long a cause may stand that often goes away by itself, such as a port that another container is about to free.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What failed may be tried again at once by the platform; so long it must have stood to be told as the end.
@@ -100,6 +100,8 @@ pub enum Display {
     Live {
         /// Lines on the screen now.
         drawn: usize,
+        /// What they say.
+        text: String,
     },
     /// A line for each change.
     Plain {
@@ -121,7 +123,7 @@ impl Display {
         if json {
             Self::Json { said: BTreeMap::new() }
         } else if io.err_is_terminal {
-            Self::Live { drawn: 0 }
+            Self::Live { drawn: 0, text: String::new() }
         } else {
             Self::Plain { said: BTreeMap::new() }
         }
@@ -130,13 +132,10 @@ impl Display {
     fn show(&mut self, io: &Io, goal: Goal, lines: &[Line]) -> Result<(), CliError> {
         match self {
             Self::Silent => {}
-            Self::Live { drawn } => {
+            Self::Live { drawn, text: shown } => {
                 let places = usize::from(terminal::size().map_or(80, |(columns, _)| columns)).max(20);
                 let names = lines.iter().map(|line| width(&line.name)).max().unwrap_or(0);
                 let mut text = String::new();
-                if *drawn > 0 {
-                    text.push_str(&format!("\x1b[{drawn}A"));
-                }
                 for line in lines {
                     let (mark, colour) = match line.stage {
                         Stage::Arrived => ("✓", "32"),
@@ -148,10 +147,14 @@ impl Display {
                     let words = cut(&words, places - 3);
                     text.push_str(&format!("\r\x1b[K{} {words}\n", io.paint_message(colour, mark)));
                 }
+                if text == *shown {
+                    return Ok(());
+                }
+                let up = if *drawn > 0 { format!("\x1b[{drawn}A") } else { String::new() };
                 // A service that vanished leaves its line behind.
-                text.push_str("\x1b[J");
+                io.say_bytes(format!("{up}{text}\x1b[J").as_bytes());
                 *drawn = lines.len();
-                io.say_bytes(text.as_bytes());
+                *shown = text;
             }
             Self::Plain { said } => {
                 for line in lines {
