@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract_link::{FrameReader, FrameWriter};
 use contract_protocol::*;
 use contract_values::{ContainerId, Incarnation, Secret};
 use host_agent::{AgentConfig, run};
-use host_docker::DockerEngine;
-use host_driver::{CreateRequest, Engine};
 use testkit_lab::images::Images;
 use testkit_lab::lab::{HostOptions, Lab, LabHost};
 use tokio_util::sync::CancellationToken;
@@ -63,19 +60,6 @@ impl Agent {
     fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
-    }
-
-    fn status(&self, field: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap()
-    }
-
-    /// Ticks of the processor that it has used, each a hundredth of a second.
-    fn ticks(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        let rest: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        rest[11].parse::<u64>().unwrap() + rest[12].parse::<u64>().unwrap()
     }
 }
 
@@ -376,54 +360,15 @@ async fn lab_a_frozen_container_can_be_stopped_and_a_shared_network_is_followed(
     scene.until_names(&[]).await;
 }
 
-/// How long it takes with nothing above the engine: as many calls side by side as the agent makes.
-async fn raw_start(scene: &Scene, count: usize) -> Duration {
-    let engine = Arc::new(DockerEngine::new(&scene.host.docker_url()));
-    let spec = Arc::new(scene.container("raw", SERVICE).spec);
-    let places = Arc::new(tokio::sync::Semaphore::new(16));
-    let begun = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..count {
-        let (engine, spec, places) = (Arc::clone(&engine), Arc::clone(&spec), Arc::clone(&places));
-        tasks.spawn(async move {
-            let _place = places.acquire().await.unwrap();
-            let (name, labels) =
-                (format!("raw-{n}"), [("io.lariat.ignore".to_owned(), "true".to_owned())].into());
-            let request = CreateRequest {
-                name: &name,
-                labels: &labels,
-                spec: &spec,
-                network_container: None,
-                volumes_from: &[],
-            };
-            let docker_id = engine.create(&request).await.unwrap();
-            engine.start(&docker_id).await.unwrap();
-            docker_id
-        });
-    }
-    let made = tasks.join_all().await;
-    let took = begun.elapsed();
-    for docker_id in made {
-        engine.remove(&docker_id).await.unwrap();
-    }
-    took
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn lab_many_containers_start_as_fast_as_the_engine_can() {
+async fn lab_many_containers_come_and_go_together() {
     const COUNT: usize = 32;
     let scene = Scene::new("many").await;
     let _agent = scene.agent();
     scene.server.until("a greeting", |state| !state.hellos.is_empty()).await;
-    let mut ratios = Vec::new();
-    for _ in 0..3 {
-        let raw = raw_start(&scene, COUNT).await;
-        let begun = Instant::now();
+    for _ in 0..2 {
         scene.assign(i64::try_from(COUNT).unwrap());
         scene.until_running(i64::try_from(COUNT).unwrap()).await;
-        let ours = begun.elapsed();
-        println!("raw {raw:?}, agent {ours:?}");
-        ratios.push(ours.as_secs_f64() / raw.as_secs_f64());
         scene.server.assign(|assignment| assignment.containers.clear());
         scene.until_names(&[]).await;
         scene
@@ -432,25 +377,4 @@ async fn lab_many_containers_start_as_fast_as_the_engine_can() {
             .await;
         scene.server.lock().containers.clear();
     }
-    ratios.sort_by(f64::total_cmp);
-    println!("median ratio {:.3}", ratios[1]);
-    // The benchmark proper is stricter; this guards against a call too many.
-    assert!(ratios[1] < 1.35, "{ratios:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lab_an_idle_agent_is_small_and_quiet() {
-    let scene = Scene::new("idle").await;
-    let agent = scene.agent();
-    scene.assign(5);
-    scene.until_running(5).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = agent.ticks();
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let ticks = agent.ticks() - before;
-    let resident = agent.status("VmRSS") / 1024;
-    println!("idle: {resident} MiB, {ticks} hundredths of a second in 20 s");
-    // An unoptimised build with symbols is larger than what ships; the bound is a guard against leaks and loops.
-    assert!(resident <= 40, "{resident} MiB");
-    assert!(ticks <= 20, "{ticks} hundredths of a second in 20 s");
 }
