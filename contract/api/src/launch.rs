@@ -7,6 +7,7 @@
 //!
 //! Environment values often hold passwords: [`Environment`] never prints them.
 
+mod build;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use contract_values::{Duration, Labels, PortMapping};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+pub use build::{BuildOptions, DockerBuild};
 pub use plan::{
-    Dependency, DependencyCondition, Notice, ScalePolicy, ServiceInput, ServiceKind, ServiceLink, StackPlan,
-    UpgradeStrategy, VolumeInput,
+    Dependency, DependencyCondition, FileInput, Notice, ScalePolicy, ServiceInput, ServiceKind, ServiceLink,
+    StackPlan, UpgradeStrategy, VolumeInput,
 };
 
 /// Text pairs whose values are never printed: the variables that a container's process sees.
@@ -266,6 +268,9 @@ pub struct LaunchConfig {
     /// Secrets to place below `/run/secrets`.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub secrets: Vec<SecretReference>,
+    /// Configs to place as files (ours).
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub configs: Vec<ConfigReference>,
 
     // Resources.
     /// Bytes of memory at most.
@@ -506,42 +511,6 @@ pub enum PullPolicy {
     Never,
 }
 
-/// How to build an image on a host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct DockerBuild {
-    /// The folder or archive.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
-    /// A Git or HTTP address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote: Option<String>,
-    /// The file with the steps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dockerfile: Option<String>,
-    /// The name of the result.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// Uses no cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nocache: Option<bool>,
-    /// Removes what a step leaves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rm: Option<bool>,
-    /// Removes it even after a failure.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forcerm: Option<bool>,
-    /// Build arguments (ours); they may hold passwords.
-    #[serde(skip_serializing_if = "Environment::is_empty")]
-    pub args: Environment,
-    /// The stage to build (ours).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// Fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
 /// What happens when a process ends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -663,6 +632,9 @@ pub struct SecretReference {
     /// Which secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<String>,
+    /// Which secret, by its name in the environment, where the id is not known (ours).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     /// The file's name below `/run/secrets`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -673,6 +645,26 @@ pub struct SecretReference {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<String>,
     /// The file's mode, in octal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// A config in a container: a file whose content the stack brings along (ours).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigReference {
+    /// Which config, by its name in the files of the stack.
+    pub config: String,
+    /// The path of the file in the container; `/` and the name of the config when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The file's owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The file's group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<String>,
+    /// The file's mode, in octal digits; 0444 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }

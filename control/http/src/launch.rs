@@ -114,6 +114,7 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
         shm_size,
         storage_opt,
         secrets,
+        configs,
         memory,
         memory_swap,
         memory_reservation,
@@ -184,6 +185,7 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
     keep(&mut kept, "instanceLinks", instance_links);
     keep(&mut kept, "dataVolumeMounts", data_volume_mounts);
     keep(&mut kept, "secrets", secrets);
+    keep(&mut kept, "configs", configs);
     keep(&mut kept, "cpuCount", cpu_count);
     keep(&mut kept, "cpuPercent", cpu_percent);
     keep(&mut kept, "diskQuota", disk_quota);
@@ -274,14 +276,28 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
             ApiPull::Never => PullPolicy::Never,
         }),
         build: build.as_ref().map(|build| {
-            let DockerBuild { context, remote, dockerfile, tag, nocache, rm, forcerm, args, target, extra } =
-                build;
+            let DockerBuild {
+                context,
+                remote,
+                dockerfile,
+                tag,
+                nocache,
+                rm,
+                forcerm,
+                args,
+                target,
+                options,
+                extra,
+            } = build;
             let mut rest = extra.clone();
             keep(&mut rest, "tag", tag);
             keep(&mut rest, "nocache", nocache);
             keep(&mut rest, "rm", rm);
             keep(&mut rest, "forcerm", forcerm);
             keep(&mut rest, "target", target);
+            if !options.is_empty() {
+                keep(&mut rest, "options", options);
+            }
             if !rest.is_empty() {
                 kept.insert("build".to_owned(), Value::Object(rest));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract_values::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -23,6 +24,12 @@ pub struct StackPlan {
     /// The declared volumes.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub volumes: Vec<VolumeInput>,
+    /// The declared secrets.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub secrets: Vec<FileInput>,
+    /// The declared configs.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
+    pub configs: Vec<FileInput>,
     /// What was read but has no effect, or not the one that a reader may expect; each once, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "or_default")]
     pub notices: Vec<Notice>,
@@ -257,6 +264,33 @@ pub struct VolumeInput {
     /// One per unit.
     #[serde(skip_serializing_if = "is_false")]
     pub per_container: bool,
+}
+
+/// A declared secret or config: a text for files in containers, never printed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FileInput {
+    /// Its name in the files of the stack.
+    pub name: String,
+    /// The name in the environment, where the files give another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_name: Option<String>,
+    /// It must exist already; then there is no value.
+    #[serde(skip_serializing_if = "is_false")]
+    pub external: bool,
+    /// The content in base64, as `value` of a secret in the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Secret>,
+    /// Labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "texts")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl FileInput {
+    /// The name in the environment.
+    pub fn environment_name(&self) -> &str {
+        self.real_name.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// Something that was read but has no effect, or not the one that a reader may expect.
