@@ -85,6 +85,7 @@ impl From<ClientError> for CliError {
             ClientError::Answer { .. } => {
                 Some("the address may be that of another program; `lariat config` shows it".to_owned())
             }
+            ClientError::Proxy(_) => Some("write it as http://host:port, or list the server in NO_PROXY".to_owned()),
             ClientError::Trust(_) | ClientError::Socket { .. } | ClientError::ActionNotOffered { .. } => None,
         };
         Self { hint, ..Self::new(chain(&error)) }

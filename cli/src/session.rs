@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use contract_client::{
-    Client, ClientOptions, ConfigFile, Credentials, Given, Object as _, Origin, Pin, Project, Query,
+    Client, ClientOptions, ConfigFile, Credentials, Given, Object as _, Origin, Pin, Project, Proxies, Query,
     ServerAddress, Settings, Trust,
 };
 use contract_values::Secret;
@@ -154,10 +154,16 @@ impl Session {
             .map_err(|error| CliError::usage(error.to_string()).hint("write it as http://host:8080"))?;
         let options = ClientOptions {
             trust,
+            proxies: self.proxies(),
             timeout: Duration::from_secs(self.globals.request_timeout.max(1)),
             ..ClientOptions::new(address, credentials)
         };
         Ok(Client::new(options)?)
+    }
+
+    /// The proxies that the environment variables name.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::from_variables(|name| self.io.variable(name))
     }
 
     /// A client inside the chosen environment.

@@ -72,14 +72,7 @@ async fn up_follows_what_happens() {
     let ready = {
         let world = Arc::clone(&world);
         tokio::spawn(async move {
-            // As soon as the command has asked for the services.
-            loop {
-                let seen = world.asked.lock().unwrap().iter().any(|(line, _)| line.ends_with("/subscribe"));
-                if seen {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
+            world.somebody_listens().await;
             world.change("1i2", &json!({"state": "running", "transitioning": "no"}));
             world.change(
                 "1s2",

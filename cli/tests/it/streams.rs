@@ -123,19 +123,11 @@ async fn exec_says_why_it_could_not() {
 #[tokio::test]
 async fn events_are_shown_as_they_come() {
     let world = shop(with_access).await;
-    let objects = std::sync::Arc::clone(&world.objects);
-    let changing = tokio::spawn(async move {
-        // The command connects at its own pace, so the change is told until it has been heard.
-        loop {
-            objects.lock().unwrap().change(
-                "1s1",
-                &json!({"state": "activating", "transitioning": "yes",
-                                                          "transitioningMessage": "pulling"}),
-            );
-            tokio::task::yield_now().await;
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    });
-    world.golden("events", "events --type service --count 1").await;
-    changing.abort();
+    let change = async {
+        world.somebody_listens().await;
+        let moving =
+            json!({"state": "activating", "transitioning": "yes", "transitioningMessage": "pulling"});
+        world.change("1s1", &moving);
+    };
+    tokio::join!(world.golden("events", "events --type service --count 1"), change);
 }

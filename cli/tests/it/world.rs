@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use clap::Parser as _;
 use lariat_cli::{Cli, Io};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 /// Milliseconds at which all tests play: 2026-01-31T12:00:00Z.
@@ -67,6 +68,8 @@ pub struct World {
     pub sockets: Arc<Mutex<BTreeMap<String, Frames>>>,
     pub address: SocketAddr,
     pub folder: tempfile::TempDir,
+    /// How many listeners to changes there have been.
+    listeners: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
@@ -121,6 +124,7 @@ impl World {
         let objects = Arc::new(Mutex::new(objects));
         let asked: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
         let sockets: Arc<Mutex<BTreeMap<String, Frames>>> = Arc::default();
+        let (heard, listeners) = watch::channel(0);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Server {
@@ -129,6 +133,7 @@ impl World {
             sockets: Arc::clone(&sockets),
             rule: Arc::new(rule),
             changes,
+            listeners: Arc::new(heard),
             address,
         };
         let router = Router::new().fallback(move |request: Request| {
@@ -136,7 +141,7 @@ impl World {
             async move { server.serve(request).await }
         });
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { objects, asked, sockets, address, folder: tempfile::tempdir().unwrap(), task }
+        Self { objects, asked, sockets, address, folder: tempfile::tempdir().unwrap(), listeners, task }
     }
 
     pub fn put(&self, plural: &str, object: Value) {
@@ -145,6 +150,14 @@ impl World {
 
     pub fn change(&self, id: &str, fields: &Value) {
         self.objects.lock().unwrap().change(id, fields);
+    }
+
+    /// Waits until somebody listens to changes: what happens from now on, he hears.
+    pub async fn somebody_listens(&self) {
+        let mut listeners = self.listeners.clone();
+        let first = listeners.wait_for(|listeners| *listeners > 0);
+        let outcome = tokio::time::timeout(Duration::from_secs(20), first).await;
+        assert!(outcome.is_ok(), "nobody listens to changes; asked so far: {:?}", self.asked.lock().unwrap());
     }
 
     /// Everything but questions, as `METHOD path`, with the input.
@@ -197,6 +210,7 @@ struct Server {
     sockets: Arc<Mutex<BTreeMap<String, Frames>>>,
     rule: Arc<Rule>,
     changes: broadcast::Sender<Value>,
+    listeners: Arc<watch::Sender<usize>>,
     address: SocketAddr,
 }
 
@@ -244,6 +258,7 @@ impl Server {
             ("GET", ["subscribe"]) => {
                 let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.unwrap();
                 let changes = self.changes.subscribe();
+                self.listeners.send_modify(|listeners| *listeners += 1);
                 let server = self.clone();
                 upgrade.on_upgrade(move |socket| server.tell(socket, changes))
             }

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 use crate::address::ServerAddress;
 use crate::error::{ApiError, ClientError};
 use crate::objects::{Meta, Object, Resource};
+use crate::proxy::Proxies;
 use crate::retry::{Backoff, spread};
 use crate::schemas::{SchemaInfo, Schemas};
 use crate::tls::{ServerCertificate, Trust, distrust, no_tls};
@@ -47,6 +48,8 @@ pub struct ClientOptions {
     pub credentials: Credentials,
     /// Whom to believe.
     pub trust: Trust,
+    /// The proxies of this machine.
+    pub proxies: Proxies,
     /// How long one request may take.
     pub timeout: Duration,
     /// The name of the program, for the server's log.
@@ -60,6 +63,7 @@ impl ClientOptions {
             address,
             credentials,
             trust: Trust::System,
+            proxies: Proxies::default(),
             timeout: Duration::from_secs(30),
             user_agent: concat!("lariat/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -110,23 +114,25 @@ impl Client {
     /// Makes a client; nothing is sent yet.
     ///
     /// # Errors
-    /// Fails if the trust settings cannot be used.
+    /// Fails if the trust settings or the proxy cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let tls = if options.address.is_tls() { options.trust.config()? } else { no_tls()? };
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .user_agent(&options.user_agent)
             .connect_timeout(Duration::from_secs(10))
             .timeout(options.timeout)
-            // Sockets do not pass HTTP proxies, so requests do not either.
+            // The library would ask the process's own variables; who makes a client says which count.
             .no_proxy()
             // A redirect would carry keys to where nobody asked.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|source| ClientError::Unreachable {
-                url: options.address.to_string(),
-                source: Box::new(source),
-            })?;
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(proxy) = options.proxies.library_form(&options.address)? {
+            builder = builder.proxy(proxy);
+        }
+        let http = builder.build().map_err(|source| ClientError::Unreachable {
+            url: options.address.to_string(),
+            source: Box::new(source),
+        })?;
         let project = options.address.project().map(Arc::from);
         let shared = Shared { http, tls: Arc::new(tls), options };
         Ok(Self { shared: Arc::new(shared), project, schemas: Arc::default() })
@@ -157,10 +163,6 @@ impl Client {
     /// Whom this client believes.
     pub fn trust(&self) -> &Trust {
         &self.shared.options.trust
-    }
-
-    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
-        Arc::clone(&self.shared.tls)
     }
 
     pub(crate) fn url(&self, at_root: bool, parts: &[&str]) -> Url {
@@ -397,7 +399,16 @@ impl Client {
         if !self.address().is_tls() {
             return Ok(None);
         }
-        let stream = crate::socket::connect_tls(self).await?;
+        let shared = &self.shared;
+        let url = self.address().to_string();
+        let name = rustls::pki_types::ServerName::try_from(self.address().host().to_owned())
+            .map_err(|error| ClientError::Untrusted { url: url.clone(), what: error.to_string() })?;
+        let io = shared.options.proxies.connect(self.address()).await?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&shared.tls));
+        let stream = connector.connect(name, io).await.map_err(|error| match distrust(&error) {
+            Some(what) => ClientError::Untrusted { url, what },
+            None => ClientError::Unreachable { url, source: Box::new(error) },
+        })?;
         let (_, session) = stream.get_ref();
         Ok(session
             .peer_certificates()

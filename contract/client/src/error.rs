@@ -134,6 +134,9 @@ pub enum ClientError {
     /// The trust settings cannot be used.
     #[error(transparent)]
     Trust(#[from] crate::tls::TrustError),
+    /// The proxy on the way to the server cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] crate::proxy::ProxyError),
     /// The object has no such action now.
     #[error("`{action}` is not possible while {object} is {state}")]
     ActionNotOffered {
@@ -171,9 +174,11 @@ impl ClientError {
         match self {
             Self::Api(error) => matches!(error.status, 409 | 429 | 502 | 503 | 504),
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Socket { .. } => true,
-            Self::Untrusted { .. } | Self::Answer { .. } | Self::Trust(_) | Self::ActionNotOffered { .. } => {
-                false
-            }
+            Self::Untrusted { .. }
+            | Self::Answer { .. }
+            | Self::Trust(_)
+            | Self::Proxy(_)
+            | Self::ActionNotOffered { .. } => false,
         }
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod exec;
 mod logs;
 mod objects;
+mod proxy;
 mod retry;
 mod schemas;
 mod settings;
@@ -34,6 +35,7 @@ pub use objects::{
     ApiKey, Container, Endpoint, Host, LaunchView, Meta, Mount, Object, Project, Reason, RegistrationToken,
     Resource, Service, Setting, Stack, Volume,
 };
+pub use proxy::{Proxies, ProxyError};
 pub use retry::Backoff;
 pub use schemas::{SchemaInfo, Schemas};
 pub use settings::{ConfigError, ConfigFile, Origin, Setting as Given, Settings};

@@ -5,8 +5,6 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Upgraded, Url};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -16,7 +14,6 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::tls::distrust;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -120,32 +117,4 @@ impl Socket {
     fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
         ClientError::Socket { what: self.what, source: source.into() }
     }
-}
-
-async fn connect_tcp(client: &Client) -> Result<TcpStream, ClientError> {
-    let address = client.address();
-    let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Unreachable {
-        url: address.to_string(),
-        source,
-    };
-    let stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect((address.host(), address.port())))
-        .await
-        .map_err(|_| unreachable("nobody answered in time".into()))?
-        .map_err(|error| unreachable(Box::new(error)))?;
-    // Keystrokes are small and must not wait for company.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
-}
-
-pub(crate) async fn connect_tls(client: &Client) -> Result<TlsStream<TcpStream>, ClientError> {
-    let url = client.address().to_string();
-    let name = rustls::pki_types::ServerName::try_from(client.address().host().to_owned())
-        .map_err(|error| ClientError::Untrusted { url: url.clone(), what: error.to_string() })?;
-    let stream = connect_tcp(client).await?;
-    tokio_rustls::TlsConnector::from(client.tls()).connect(name, stream).await.map_err(
-        |error| match distrust(&error) {
-            Some(what) => ClientError::Untrusted { url, what },
-            None => ClientError::Unreachable { url, source: Box::new(error) },
-        },
-    )
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{Backoff, ConfigFile, LogLine, LogSource, Origin, Pin, ServerAddress, Settings};
+use crate::{Backoff, ConfigFile, LogLine, LogSource, Origin, Pin, Proxies, ServerAddress, Settings};
 use contract_values::Secret;
 
 #[test]
@@ -145,4 +145,68 @@ fn the_file_is_for_its_owner_only() {
 fn secrets_are_not_shown() {
     let shown = format!("{:?}", signed_in());
     assert!(!shown.contains("file-secret"), "{shown}");
+}
+
+#[test]
+fn proxies_are_chosen_as_curl_does() {
+    let variables = |given: &'static [(&'static str, &'static str)]| {
+        move |name: &str| given.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
+    };
+    let chosen = |given: &'static [(&'static str, &'static str)], server: &str| {
+        let proxies = Proxies::from_variables(variables(given));
+        let server = ServerAddress::parse(server).unwrap();
+        proxies.for_server(&server).map(|proxy| proxy.value.expose().to_owned())
+    };
+    let both: &[_] =
+        &[("HTTP_PROXY", "http://plain:1"), ("https_proxy", "http://tls:2"), ("HTTPS_PROXY", "x")];
+    assert_eq!(chosen(both, "http://h").as_deref(), Some("http://plain:1"));
+    assert_eq!(chosen(both, "https://h").as_deref(), Some("http://tls:2"));
+    assert_eq!(chosen(&[("ALL_PROXY", "a:1")], "https://h").as_deref(), Some("a:1"));
+    assert_eq!(chosen(&[("HTTP_PROXY", " ")], "http://h"), None);
+    for own in ["http://localhost:8080", "http://127.0.0.1", "http://127.9.9.9", "http://[::1]:8080"] {
+        assert_eq!(chosen(both, own), None, "{own}");
+    }
+    let direct: &[_] = &[
+        ("HTTP_PROXY", "p:1"),
+        (
+            "NO_PROXY",
+            "example.org, .inner.net,*.star.net 10.0.0.0/8,192.168.1.1,port.net:8080,2001:db8::/32,[::2]:9",
+        ),
+    ];
+    for (server, through_proxy) in [
+        ("http://example.org", false),
+        ("http://EXAMPLE.org.", false),
+        ("http://www.example.org", false),
+        ("http://notexample.org", true),
+        ("http://inner.net", false),
+        ("http://a.inner.net", false),
+        ("http://a.star.net", false),
+        ("http://10.1.2.3", false),
+        ("http://11.1.2.3", true),
+        ("http://192.168.1.1", false),
+        ("http://192.168.1.11", true),
+        ("http://port.net:8080", false),
+        ("http://port.net", true),
+        ("http://[2001:db8::7]", false),
+        ("http://[::2]:9", false),
+        ("http://[::2]:8", true),
+    ] {
+        assert_eq!(chosen(direct, server).is_some(), through_proxy, "{server}");
+    }
+    assert_eq!(chosen(&[("HTTP_PROXY", "p:1"), ("no_proxy", "*")], "http://10.0.0.1"), None);
+}
+
+#[test]
+fn a_proxy_that_makes_no_sense_is_told_without_its_password() {
+    let server = ServerAddress::parse("http://h").unwrap();
+    for (value, why) in [
+        ("socks5://u:hush@p", "only http"),
+        ("http://u:hush@:x y", "no address"),
+        ("https://u:hush@p", "only http"),
+    ] {
+        let proxies = Proxies::from_variables(|name| (name == "HTTP_PROXY").then(|| value.to_owned()));
+        let error = proxies.library_form(&server).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("HTTP_PROXY") && !error.contains("hush"), "{error}");
+        assert!(!format!("{proxies:?}").contains("hush"));
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod proxy;
 mod requests;
 mod server;
 mod sockets;

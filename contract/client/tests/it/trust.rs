@@ -8,9 +8,9 @@ use contract_client::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-struct TlsServer {
-    address: SocketAddr,
-    certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
+pub struct TlsServer {
+    pub address: SocketAddr,
+    pub certificate: rcgen::CertifiedKey<rcgen::KeyPair>,
     task: JoinHandle<()>,
 }
 
@@ -21,7 +21,7 @@ impl Drop for TlsServer {
 }
 
 /// Answers every request over TLS with an empty list.
-async fn serve() -> TlsServer {
+pub async fn serve() -> TlsServer {
     let certificate = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
     let config =
