@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use control_server::{ServerConfig, TlsMode};
+use control_server::{ServerConfig, TlsMode, TrustedProxies};
 
 use crate::log::{self, LogFormat};
 
@@ -40,6 +40,16 @@ pub struct Server {
     /// The authority that signed the certificate, in PEM, where hosts do not know it
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_ca: Option<PathBuf>,
+    /// Believe `X-Forwarded-…` headers from this address or block only, such as 10.0.0.0/8; may be given several
+    /// times; `none` believes nobody [default: this machine] [variable: LARIAT_TRUSTED_PROXIES]
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "ADDRESS",
+        env = "LARIAT_TRUSTED_PROXIES",
+        hide_env = true,
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<String>,
     /// Write the first administrator's password and key here, instead of printing them
     #[arg(long, value_name = "FILE")]
     bootstrap_file: Option<PathBuf>,
@@ -85,6 +95,8 @@ impl Server {
             bootstrap_file: self.bootstrap_file.clone(),
             reset_admin: self.reset_admin,
             address_file: self.address_file.clone(),
+            trusted_proxies: TrustedProxies::parse(&self.trusted_proxies)
+                .map_err(|error| format!("--trusted-proxy: {error}"))?,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..ServerConfig::new(self.data_dir.clone())
         })

@@ -31,6 +31,7 @@ use control_store::Store;
 use tokio::sync::{Semaphore, watch};
 
 pub use app::setup::{FirstCredentials, Installation, SetupError, ensure_installed};
+pub use auth::proxies::{AddressBlock, AddressBlockError, TrustedProxies};
 pub use launch::{config_of, spec_of};
 pub use routes::{Peer, router};
 
@@ -80,6 +81,8 @@ pub struct ServerSettings {
     pub certificate_hash: Option<String>,
     /// The SHA-256 of the certificate's public key in base64, for `curl --pinnedpubkey`.
     pub public_key_hash: Option<String>,
+    /// The proxies whose word is taken on how a client reached us.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Everything that the API is made of.
@@ -113,6 +116,7 @@ pub struct Shared {
     pub(crate) install_uuid: String,
     pub(crate) signer: auth::token::Signer,
     pub(crate) logins: auth::limit::LoginLimit,
+    pub(crate) readiness: app::readiness::Readiness,
     /// How many password hashes are worked out at once: each takes memory and a core.
     pub(crate) slow_hashes: Semaphore,
     /// The hash that a sign-in with an unknown name is compared with.
@@ -138,6 +142,7 @@ impl Shared {
             install_uuid: uuid,
             signer: auth::token::Signer::new(Secret::new(key.expose().to_owned())),
             logins: auth::limit::LoginLimit::default(),
+            readiness: app::readiness::Readiness::default(),
             slow_hashes: Semaphore::new(SLOW_HASHES),
             no_password,
             shutdown,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use control_http::TrustedProxies;
+
 /// How the door is encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
@@ -39,6 +41,8 @@ pub struct ServerConfig {
     pub reset_admin: bool,
     /// Where the addresses are written that are listened on, one URL a line, once requests are answered.
     pub address_file: Option<PathBuf>,
+    /// The proxies whose word is taken on how a client reached the server.
+    pub trusted_proxies: TrustedProxies,
     /// The version of the program.
     pub version: String,
 }
@@ -54,6 +58,7 @@ impl ServerConfig {
             bootstrap_file: None,
             reset_admin: false,
             address_file: None,
+            trusted_proxies: TrustedProxies::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

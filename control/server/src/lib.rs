@@ -19,6 +19,7 @@ mod seams;
 mod tls;
 
 pub use config::{ServerConfig, TlsMode};
+pub use control_http::{AddressBlockError, TrustedProxies};
 pub use run::{ServerError, run};
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
                 .as_ref()
                 .filter(|found| found.own)
                 .and_then(|found| found.public_key_hash.clone()),
+            trusted_proxies: config.trusted_proxies.clone(),
         },
         shutdown: closed,
     });

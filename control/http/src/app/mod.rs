@@ -9,6 +9,7 @@ pub mod credential;
 pub mod export;
 pub mod host;
 pub mod project;
+pub mod readiness;
 pub mod service;
 pub mod setting;
 pub mod setup;

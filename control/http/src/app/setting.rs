@@ -111,7 +111,9 @@ pub fn is_public(name: &str) -> bool {
 
 /// Whether a setting may leave the server at all.
 pub fn is_secret(name: &str) -> bool {
-    name == INSTALLATION_KEY || name.ends_with(".password") || name.ends_with(".secret")
+    matches!(name, INSTALLATION_KEY | crate::app::readiness::PROBE)
+        || name.ends_with(".password")
+        || name.ends_with(".secret")
 }
 
 /// The setting as it is in effect.

@@ -4,6 +4,7 @@
 //! scope (the root or a project) and the membership there give the role, and the role's schemas are the rights.
 
 pub mod limit;
+pub mod proxies;
 pub mod scope;
 pub mod secret;
 pub mod token;
@@ -82,7 +83,12 @@ pub enum Proof {
 /// Finds what a request says about who asks, and the project that its user name names.
 pub fn proof_of(headers: &HeaderMap, query: &[(String, String)]) -> (Proof, Option<String>) {
     let secret = |text: &str| contract_values::Secret::new(text.to_owned());
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    if let Some(value) = given.next() {
+        // Two identities in one request: something between us may have looked at the other one.
+        if given.next().is_some() {
+            return (Proof::Malformed, None);
+        }
         let Ok(value) = value.to_str() else { return (Proof::Malformed, None) };
         let Some((scheme, rest)) = value.split_once(' ') else { return (Proof::Malformed, None) };
         let rest = rest.trim();

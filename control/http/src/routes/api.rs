@@ -20,7 +20,7 @@ use crate::auth::{Caller, Proof, authenticate, cookie, is_browser, proof_of, una
 use crate::present::{Item, delete_allowed, find, list, related};
 use crate::routes::input::{MOST_BYTES, MOST_BYTES_UNKNOWN, object_of};
 use crate::routes::reply::{Reply, context_headers, error_response, response};
-use crate::routes::request::{ApiRequest, Origin, Peer, client_ip};
+use crate::routes::request::{ApiRequest, Origin, Peer};
 use crate::routes::{REQUEST_TIME, challenges, create, html, read_body, sockets, token, update, upgrade_of};
 
 /// A request of the API with everything that an answer needs.
@@ -178,7 +178,7 @@ async fn context_of(
     let headers = &parts.headers;
     let now = shared.now();
     let tables = shared.store.snapshot();
-    let client_ip = client_ip(headers, peer);
+    let client_ip = shared.settings.trusted_proxies.client(headers, peer.address.ip());
     let (proof, bearer_project) = proof_of(headers, &request.query);
     let is_token_api = request
         .path

@@ -35,7 +35,7 @@ use crate::app::{AppError, ErrorCode};
 use crate::auth::{Caller, authenticate, proof_of};
 use crate::{App, Shared};
 use reply::{Reply, common_headers, error_response, response};
-use request::{client_ip, peer_of};
+use request::peer_of;
 
 /// How long a request may take that is no socket and no download.
 const REQUEST_TIME: std::time::Duration = std::time::Duration::from_secs(60);
@@ -48,9 +48,9 @@ pub fn router(app: App) -> Router {
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `/ping`.
+    /// `/ping`: the process answers.
     Ping,
-    /// `/healthcheck`.
+    /// `/healthcheck`: the server can be used, its database included.
     HealthCheck,
     /// The list of versions, at `/`.
     Root,
@@ -185,13 +185,14 @@ async fn entry(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let (mut parts, body) = request.into_parts();
     let endpoint = Endpoint::of(parts.uri.path());
     let peer = peer_of(&parts);
+    shared.settings.trusted_proxies.cleanse(&mut parts.headers, peer.address.ip());
     let origin = Origin::of(&parts.headers, &parts.uri, peer);
     if endpoint == Endpoint::Api {
         let mut answer = api::entry(&shared, &mut parts, body, &origin, peer).await;
         common_headers(answer.headers_mut(), &shared);
         return answer;
     }
-    let ip = client_ip(&parts.headers, peer);
+    let ip = shared.settings.trusted_proxies.client(&parts.headers, peer.address.ip());
     let answer = match admit(&shared, &parts, endpoint.rule(), ip).await {
         Ok(admission) => outside(&shared, &mut parts, body, endpoint, admission, &origin, peer).await,
         Err(error) => Err(error),
@@ -218,7 +219,7 @@ async fn outside(
     origin: &Origin,
     peer: Peer,
 ) -> Result<Reply, AppError> {
-    let ip = client_ip(&parts.headers, peer);
+    let ip = shared.settings.trusted_proxies.client(&parts.headers, peer.address.ip());
     match (endpoint, admission) {
         (Endpoint::AgentRegister, Admission::Registration(project, caller)) => {
             return agent::register(shared, parts, body, project, caller, ip).await;
@@ -236,8 +237,13 @@ async fn outside(
     only_get(&parts.method)?;
     match endpoint {
         Endpoint::Ping => Ok(Reply::text("pong".to_owned())),
-        // The picture is served from memory, so a server that answers at all can be used.
-        Endpoint::HealthCheck => Ok(Reply::text("healthy".to_owned())),
+        Endpoint::HealthCheck => Ok(match shared.readiness.check(&shared.store, shared.now()).await {
+            Ok(()) => Reply::text("healthy".to_owned()),
+            Err(reason) => {
+                let kind = "text/plain; charset=utf-8";
+                Reply::Text(StatusCode::SERVICE_UNAVAILABLE, kind, format!("not ready: {reason}"))
+            }
+        }),
         Endpoint::Root if html::wants_html(&parts.headers, None) => Ok(html::page(shared)),
         Endpoint::Root => Ok(api::versions(origin)),
         Endpoint::Page => Ok(html::page(shared)),

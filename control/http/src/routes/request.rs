@@ -1,6 +1,6 @@
 //! From raw HTTP to what is asked: version, project, type, id, link, method and parameters.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, Method, Uri, request::Parts};
 use contract_api::{Urls, Version};
@@ -41,7 +41,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Works out how the client reached us, through proxies that say so.
+    /// Works out how the client reached us, through proxies that say so; what others say has been taken off before.
     pub fn of(headers: &HeaderMap, uri: &Uri, peer: Peer) -> Self {
         let first = |name: &str| {
             let text = headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
@@ -169,16 +169,6 @@ impl ApiRequest {
             None => Urls::new(base),
         }
     }
-}
-
-/// The address of the caller, through proxies that say so.
-pub fn client_ip(headers: &HeaderMap, peer: Peer) -> IpAddr {
-    headers
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|list| list.split(',').next())
-        .and_then(|first| first.trim().parse().ok())
-        .unwrap_or_else(|| peer.address.ip())
 }
 
 #[cfg(test)]

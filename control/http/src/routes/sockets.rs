@@ -22,6 +22,8 @@ use crate::ws;
 
 /// How long a token opens its socket.
 const TOKEN: Duration = Duration::seconds(300);
+/// How a client says that it wants every line of a log.
+pub const ALL_LINES: i64 = -1;
 /// The most hosts in one stats socket.
 const MOST_HOSTS: usize = 200;
 
@@ -101,7 +103,7 @@ pub fn logs_access(context: &Context, row: &Row<Container>, fields: &Fields<'_>)
         "logs".to_owned(),
         json!({
             "Container": docker_id,
-            // A negative number is how old clients say «all».
+            // Without a number all lines are sent.
             "Lines": fields.0.get("lines").and_then(Value::as_u64),
             "Follow": fields.flag("follow").unwrap_or(true),
             "Since": since.map(|at| at.0),

@@ -24,7 +24,7 @@ use crate::routes::create::{
 };
 use crate::routes::input::Fields;
 use crate::routes::reply::Reply;
-use crate::routes::sockets;
+use crate::routes::sockets::{self, ALL_LINES};
 
 /// Changes fields of an object.
 ///
@@ -195,6 +195,11 @@ pub async fn action(
             ErrorCode::ActionNotAvailable,
             format!("the action `{name}` does not work in the state `{state}`"),
         ));
+    }
+    // Elsewhere null means «not given», but a client that writes it here wants no bound.
+    let mut input = input;
+    if name == "logs" && input.get("lines").is_some_and(Value::is_null) {
+        input.insert("lines".to_owned(), ALL_LINES.into());
     }
     let input = match declared.input.as_deref().and_then(|input| schemas.find(input)) {
         Some(schema) => validate_input(schemas, schema, &input)?,

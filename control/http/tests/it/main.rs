@@ -7,6 +7,7 @@ mod agents;
 mod keys;
 mod lists;
 mod objects;
+mod proxies;
 mod sockets;
 mod urls;
 mod world;

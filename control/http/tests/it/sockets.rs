@@ -124,7 +124,7 @@ async fn running(world: &World) -> (String, control_model::Origin) {
     (format!("/v2-beta/projects/1a5/containers/1i{}", id.raw()), Origin::Standalone)
 }
 
-fn claims(token: &str) -> Value {
+pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
     serde_json::from_slice(&bytes).unwrap()

@@ -171,6 +171,11 @@ services:
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with(ServerSettings::default()).await
+    }
+
+    /// Starts a server with what an operator set.
+    pub async fn start_with(settings: ServerSettings) -> Self {
         // A second test of this process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -199,7 +204,7 @@ impl World {
             settings: ServerSettings {
                 version: "v0.1.0".to_owned(),
                 agent_programs: BTreeMap::from([("x86_64".to_owned(), program)]),
-                ..ServerSettings::default()
+                ..settings
             },
             shutdown,
         };
