@@ -5,9 +5,9 @@ use control_model::{Kind, Origin, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct ContainerController;
 
@@ -64,12 +64,13 @@ impl Controller for ContainerController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         settings: &Settings,
         now: Timestamp,
         key: ContainerId,
         supply: &mut Supply,
     ) -> Result<Plan, Demand> {
-        control_plan::plan_container(tables, settings, now, key, supply)
+        planner.container(tables, settings, now, key, supply)
     }
 }

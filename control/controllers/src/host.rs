@@ -5,9 +5,9 @@ use control_model::{Kind, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct HostController;
 
@@ -65,12 +65,13 @@ impl Controller for HostController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         settings: &Settings,
         now: Timestamp,
         key: HostId,
         _: &mut Supply,
     ) -> Result<Plan, Demand> {
-        Ok(control_plan::plan_host(tables, settings, now, key))
+        Ok(planner.host(tables, settings, now, key))
     }
 }

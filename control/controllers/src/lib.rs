@@ -16,6 +16,7 @@ mod container;
 mod field;
 mod host;
 mod place;
+mod planner;
 mod project;
 mod queue;
 mod runtime;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use field::Field;
+pub use planner::{ControlPlan, Planner};
 pub use status::{ControllerStatus, LastRun, Outcome, Why};
 
 use place::PlacementLocks;
@@ -60,6 +62,7 @@ pub(crate) trait Controller: Send + Sync + Sized + 'static {
 
     /// Decides.
     fn plan(
+        planner: &dyn Planner,
         tables: &control_model::Tables,
         settings: &Settings,
         now: contract_values::Timestamp,
@@ -79,9 +82,21 @@ pub struct Controllers {
 impl Controllers {
     /// Starts them: each visits all of its keys once and then what changes.
     pub fn start(store: Store, clock: Arc<dyn Clock>, random: Arc<dyn Random>, settings: Settings) -> Self {
+        Self::start_with(store, clock, random, settings, Arc::new(ControlPlan))
+    }
+
+    /// Starts them with another source of decisions.
+    pub fn start_with(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: Settings,
+        planner: Arc<dyn Planner>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let context = Arc::new(Context { store, clock, random, settings, locks: PlacementLocks::default() });
+        let context =
+            Arc::new(Context { store, clock, random, settings, planner, locks: PlacementLocks::default() });
         let mut feed = Feed::new();
         let mut statuses = Vec::new();
         add::<project::ProjectController>(&context, &stop, &tasks, &mut feed, &mut statuses);

@@ -5,9 +5,9 @@ use control_model::{Kind, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct ProjectController;
 
@@ -52,12 +52,13 @@ impl Controller for ProjectController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         _: &Settings,
         now: Timestamp,
         key: ProjectId,
         _: &mut Supply,
     ) -> Result<Plan, Demand> {
-        Ok(control_plan::plan_project(tables, now, key))
+        Ok(planner.project(tables, now, key))
     }
 }

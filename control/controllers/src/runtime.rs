@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::Controller;
 use crate::place::PlacementLocks;
 use crate::queue::{Queue, Wakes};
 use crate::status::{Board, LastRun, Outcome, Why};
+use crate::{Controller, Planner};
 
 /// How many keys of one controller are visited side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -32,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
+    pub(crate) planner: Arc<dyn Planner>,
     pub(crate) locks: PlacementLocks,
 }
 
@@ -175,7 +176,7 @@ async fn decide<C: Controller>(context: &Context, key: C::Key) -> Result<Plan, T
     loop {
         let tables = context.store.snapshot();
         let settings = context.settings.stored(&tables);
-        match C::plan(&tables, &settings, context.clock.now(), key, &mut supply) {
+        match C::plan(context.planner.as_ref(), &tables, &settings, context.clock.now(), key, &mut supply) {
             Ok(plan) => return Ok(plan),
             Err(demand) => supply = fill(context, demand).await?,
         }

@@ -5,9 +5,9 @@ use control_model::{AgentLink, Host, Kind, NetworkMode, Row, Service, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct ServiceController;
 
@@ -61,13 +61,14 @@ impl Controller for ServiceController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         settings: &Settings,
         now: Timestamp,
         key: ServiceId,
         supply: &mut Supply,
     ) -> Result<Plan, Demand> {
-        control_plan::plan_service(tables, settings, now, key, supply)
+        planner.service(tables, settings, now, key, supply)
     }
 }
 

@@ -5,9 +5,9 @@ use control_model::{Kind, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct StackController;
 
@@ -55,12 +55,13 @@ impl Controller for StackController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         _: &Settings,
         now: Timestamp,
         key: StackId,
         _: &mut Supply,
     ) -> Result<Plan, Demand> {
-        Ok(control_plan::plan_stack(tables, now, key))
+        Ok(planner.stack(tables, now, key))
     }
 }

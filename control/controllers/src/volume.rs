@@ -5,9 +5,9 @@ use control_model::{Kind, Tables};
 use control_plan::{Demand, Plan, Settings, Supply};
 use control_store::Change;
 
-use crate::Controller;
 use crate::field::Field;
 use crate::queue::Wakes;
+use crate::{Controller, Planner};
 
 pub(crate) struct VolumeController;
 
@@ -47,12 +47,13 @@ impl Controller for VolumeController {
     }
 
     fn plan(
+        planner: &dyn Planner,
         tables: &Tables,
         _: &Settings,
         now: Timestamp,
         key: VolumeId,
         _: &mut Supply,
     ) -> Result<Plan, Demand> {
-        Ok(control_plan::plan_volume(tables, now, key))
+        Ok(planner.volume(tables, now, key))
     }
 }

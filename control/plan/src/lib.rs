@@ -45,13 +45,11 @@ pub use placement::{Fleet, Misfit, Wish};
 pub use project::plan_project;
 pub use removal::is_ready;
 pub use service::plan_service;
-pub use settings::{Planted, Settings};
+pub use settings::Settings;
 pub use stack::plan_stack;
 pub use supply::{Demand, Plan, Supply};
 pub use touched::{gives_room, touched};
 pub use volume::plan_volume;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod testbed;
+mod tests;

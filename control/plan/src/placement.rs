@@ -366,10 +366,6 @@ impl Wish {
     pub(crate) fn wants_room(&self) -> bool {
         !self.ports.is_empty() || self.memory > 0 || self.milli_cpu > 0
     }
-
-    pub(crate) fn overlook_ports(&mut self) {
-        self.ports.clear();
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use control_model::{
 use crate::dependency::{Progress, dependency_progress};
 use crate::placement::host_rules;
 use crate::removal::{Leaving, has_completed, has_failed, is_current, is_ready, leaving, occupies};
-use crate::settings::{Planted, Settings};
+use crate::settings::Settings;
 use crate::supply::{Demand, Plan, Supply};
 
 mod placer;
@@ -200,8 +200,7 @@ impl<'a> Planner<'a> {
         let global = self.service.intent.launch.global();
         let mut slots: BTreeMap<SlotKey, Slot> = BTreeMap::new();
         for (row, _) in self.staying.values() {
-            let mut copy = Copy::of(self.tables, self.service, row);
-            copy.lost &= self.settings.planted != Some(Planted::ForgetsLostHosts);
+            let copy = Copy::of(self.tables, self.service, row);
             slots.entry(copy.key(global)).or_default().copies.push(copy);
         }
         for slot in slots.values_mut() {
@@ -226,7 +225,7 @@ impl<'a> Planner<'a> {
     /// Retires slots above the scale: what does not serve before what does, then the newest.
     fn drop_surplus(&mut self, slots: &BTreeMap<SlotKey, Slot>) -> Vec<(SlotKey, Slot)> {
         let mut order: Vec<(SlotKey, Slot)> = slots.iter().map(|(key, slot)| (*key, slot.clone())).collect();
-        if self.global.is_some() || self.settings.planted == Some(Planted::NeverScalesDown) {
+        if self.global.is_some() {
             return order;
         }
         let scale = usize::try_from(self.service.intent.scale).unwrap_or(usize::MAX);
@@ -266,8 +265,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             busy += usize::from(serving);
-            let exclusive =
-                self.is_exclusive() || self.settings.planted == Some(Planted::StopsBeforeTheSuccessorRuns);
+            let exclusive = self.is_exclusive();
             for copy in slot.copies.iter().filter(|copy| copy.outdated && !copy.lost) {
                 if !copy.serves || exclusive {
                     self.retire(copy.id);
@@ -483,7 +481,7 @@ impl<'a> Planner<'a> {
             let Some((_, decision)) = self.staying.get(&id) else { continue };
             let mut decision = decision.clone();
             let unplaced = decision.host.is_none();
-            if *progress == Progress::Met && self.settings.planted != Some(Planted::NeverLetsGo) {
+            if *progress == Progress::Met {
                 decision.held = false;
                 if !unplaced {
                     decision.reason = None;

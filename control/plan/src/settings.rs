@@ -18,25 +18,6 @@ pub struct Settings {
     pub removal_slack: Duration,
     /// The first and last public port for ports without one.
     pub port_range: (u16, u16),
-    /// A fault on purpose, by which the simulation shows that its checks see faults. No stored setting sets it.
-    #[doc(hidden)]
-    pub planted: Option<Planted>,
-}
-
-/// Faults that the simulation plants to see that they are caught.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Planted {
-    /// Containers of lost hosts are not made anew.
-    ForgetsLostHosts,
-    /// An upgrade stops the old copy at once.
-    StopsBeforeTheSuccessorRuns,
-    /// What is above the scale stays.
-    NeverScalesDown,
-    /// Ports that are taken are given again.
-    OverlooksPorts,
-    /// What waits for a dependency waits for ever.
-    NeverLetsGo,
 }
 
 impl Default for Settings {
@@ -48,7 +29,6 @@ impl Default for Settings {
             mass_loss_percent: 30,
             removal_slack: Duration::seconds(60),
             port_range: (49_153, 65_535),
-            planted: None,
         }
     }
 }

@@ -32,6 +32,7 @@ mod chaos;
 pub mod check;
 mod host;
 pub mod net;
+mod planted;
 mod server;
 mod spec;
 mod user;
@@ -43,10 +44,9 @@ use std::time::{Duration, Instant};
 pub use chance::{Chance, SimClock};
 pub use chaos::Chaos;
 pub use host::SimHost;
+pub use planted::Planted;
 pub use spec::{ServiceSpec, job, scale};
 pub use world::World;
-
-pub use control_plan::Planted;
 
 /// How many seeds a simulation runs through when nobody says.
 const SEEDS: u64 = 4;

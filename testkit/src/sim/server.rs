@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract_values::HostId;
-use control_controllers::Controllers;
+use control_controllers::{Controllers, Planner};
 use control_dispatch::{Dispatch, DispatchOptions};
 use control_plan::Settings;
 use control_store::{MemoryDatabase, MemoryFault, Store, StoreOptions};
@@ -33,6 +33,7 @@ impl Server {
         clock: SimClock,
         chance: &Chance,
         settings: Settings,
+        planner: Arc<dyn Planner>,
     ) -> Self {
         let (store, dispatch) = loop {
             match Self::try_boot(database, clock, chance).await {
@@ -41,7 +42,7 @@ impl Server {
             }
         };
         let random = Arc::new(chance.fork());
-        let controllers = Controllers::start(store.clone(), Arc::new(clock), random, settings);
+        let controllers = Controllers::start_with(store.clone(), Arc::new(clock), random, settings, planner);
         Self { store, dispatch, controllers, calls: TaskTracker::new() }
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract_values::{ContainerId, HostId, Labels, ServiceId};
+use control_controllers::{ControlPlan, Planner};
 use control_model::{AgentLink, Clock, Container, ContainerIntent, Host, ServiceIntent, Stack, Tables};
-use control_plan::{Planted, Settings};
+use control_plan::Settings;
 use control_store::MemoryDatabase;
 use host_driver::Engine;
 use tokio::runtime::{Builder, Runtime};
@@ -15,6 +17,7 @@ use super::chance::{Chance, SimClock};
 use super::check::{self, Eyes};
 use super::host::SimHost;
 use super::net::{Line, Net};
+use super::planted::Planted;
 use super::server::Server;
 use super::spec::ServiceSpec;
 use super::user::{self, PROJECT, STACK, User};
@@ -40,6 +43,7 @@ pub struct World {
     watcher: Option<tokio::task::JoinHandle<()>>,
     clock: SimClock,
     settings: Settings,
+    planner: Arc<dyn Planner>,
     /// How many processes a service must have at every moment.
     floors: BTreeMap<String, usize>,
     story: VecDeque<String>,
@@ -74,6 +78,7 @@ impl World {
             watcher: None,
             clock,
             settings: Settings::default(),
+            planner: Arc::new(ControlPlan),
             floors: BTreeMap::new(),
             story: VecDeque::new(),
             runtime,
@@ -86,7 +91,7 @@ impl World {
 
     /// Plants a fault in the plans of the next servers, and of this one.
     pub fn plant(&mut self, planted: Planted) {
-        self.settings.planted = Some(planted);
+        self.planner = Arc::new(planted);
         self.stop_server();
         self.start_server();
     }
@@ -100,7 +105,9 @@ impl World {
         }
         self.tell("the server starts");
         let (database, clock, settings) = (self.database.clone(), self.clock, self.settings);
-        let server = self.wait(async |world| Server::boot(&database, clock, &world.chance, settings).await);
+        let planner = Arc::clone(&self.planner);
+        let server =
+            self.wait(async |world| Server::boot(&database, clock, &world.chance, settings, planner).await);
         let watcher = self.in_runtime(|world| world.eyes.follow(&server.store));
         if let Some(old) = self.watcher.replace(watcher) {
             old.abort();

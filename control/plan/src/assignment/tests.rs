@@ -1,7 +1,7 @@
 use contract_protocol::{DesiredRun, NetworkAttachment, RunRule};
 use control_model::{Container, ContainerRun, Row, ServiceLink, VolumeTemplate};
 
-use crate::testbed::World;
+use crate::tests::testbed::World;
 use crate::{assign_container, assignment};
 
 fn entry(world: &str, name: &str) -> Option<contract_protocol::ContainerAssignment> {
@@ -105,7 +105,7 @@ fn a_container_joins_the_network_of_the_same_number() {
 #[test]
 fn volumes_have_the_stack_s_name_before_theirs() {
     let mut w = World::of("host h1; service db volume data; copy db 1 new on h1");
-    let mut stack = Row::clone(w.tables.stacks.get(crate::testbed::STACK).unwrap());
+    let mut stack = Row::clone(w.tables.stacks.get(crate::tests::testbed::STACK).unwrap());
     stack.intent.volumes.insert("data".into(), VolumeTemplate::default());
     w.put(stack.clone());
     let source = |w: &World| {
@@ -188,7 +188,7 @@ fn room_is_given_when_a_container_has_gone_and_not_before() {
         w.put(row);
         crate::gives_room(&before, &w.tables, id)
     };
-    let now = crate::testbed::NOW;
+    let now = crate::tests::testbed::NOW;
     assert!(!step(&|row| row.observation.starts = 9));
     assert!(!step(&|row| row.decision.retire_since = Some(now)));
     assert!(step(&|row| row.observation.rank = control_model::RunReport::Gone));

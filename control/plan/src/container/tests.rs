@@ -1,7 +1,7 @@
 use contract_values::ContainerId;
 use control_model::{Container, Row};
 
-use crate::testbed::World;
+use crate::tests::testbed::World;
 
 /// Checks what the plan of the standalone or native container `a` does.
 #[track_caller]

@@ -1,4 +1,4 @@
-use crate::testbed::World;
+use crate::tests::testbed::World;
 use crate::{Progress, dependency_progress};
 
 /// Checks how far the dependencies of `web` are: `met`, `waits` or `failed`.

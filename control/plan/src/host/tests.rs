@@ -1,6 +1,6 @@
 use contract_values::Duration;
 
-use crate::testbed::{NOW, World};
+use crate::tests::testbed::{NOW, World};
 
 /// Plans the host `h1`: what the plan does, and in how many seconds it wants to be asked again.
 #[track_caller]
@@ -94,7 +94,8 @@ fn a_removed_host_takes_along_what_is_on_it() {
 #[test]
 fn an_environment_has_its_own_time_of_grace() {
     let mut w = World::of("host h1 away since 10");
-    let mut project = control_model::Row::clone(w.tables.projects.get(crate::testbed::PROJECT).unwrap());
+    let mut project =
+        control_model::Row::clone(w.tables.projects.get(crate::tests::testbed::PROJECT).unwrap());
     project.intent.host_grace_seconds = Some(5);
     w.put(project);
     let plan = crate::plan_host(&w.tables, &w.settings, w.now, w.host("h1"));

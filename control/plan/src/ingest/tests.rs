@@ -2,7 +2,7 @@ use contract_protocol::{HostFacts, NativeReport, Rank, Report, ReportItem};
 use contract_values::Timestamp;
 use control_model::{Origin, Tables};
 
-use crate::testbed::{World, report};
+use crate::tests::testbed::{World, report};
 use crate::{Ingested, Supply, ingest};
 
 fn native(docker_id: &str, rank: Rank) -> ReportItem {

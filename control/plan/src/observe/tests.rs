@@ -4,7 +4,7 @@ use control_model::{ContainerObservation, ReasonCode, RunReport};
 use proptest::prelude::*;
 
 use super::observe;
-use crate::testbed::{World, report};
+use crate::tests::testbed::{World, report};
 
 const HOST: HostId = HostId::new(2);
 

@@ -1,4 +1,4 @@
-use crate::testbed::{World, check};
+use crate::tests::testbed::{World, check};
 
 /// What a lone web container is told by a fleet that cannot take it.
 #[track_caller]

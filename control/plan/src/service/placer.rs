@@ -10,7 +10,7 @@ use control_model::{Container, ContainerDecision, ContainerIntent, Host, ReasonC
 use super::set_reason;
 use crate::placement::{Fleet, Wish, misfit_text, new_volumes};
 use crate::ports::choose_ports;
-use crate::settings::{Planted, Settings};
+use crate::settings::Settings;
 use crate::storage::volume_intent;
 use crate::supply::{Plan, Supply};
 
@@ -92,9 +92,6 @@ impl<'a> Placer<'a> {
     ) -> Placed {
         self.choose_ports(intent, siblings, decision);
         let mut wish = Wish::of(self.tables, intent, &decision.ports);
-        if self.settings.planted == Some(Planted::OverlooksPorts) {
-            wish.overlook_ports();
-        }
         wish.pin(&self.made, self.project);
         let Some(fleet) = self.fleet() else {
             return Placed::No;

@@ -1,4 +1,4 @@
-use crate::testbed::{World, check};
+use crate::tests::testbed::{World, check};
 
 #[test]
 fn makes_what_is_missing_and_spreads_it() {

@@ -1,6 +1,6 @@
 use control_model::Row;
 
-use crate::testbed::{STACK, World};
+use crate::tests::testbed::{STACK, World};
 
 fn going(world: &str) -> World {
     let mut w = World::of(world);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use control_model::*;
 use proptest::prelude::*;
 
-use crate::testbed::World;
+use crate::tests::testbed::World;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
