@@ -1,7 +1,7 @@
 //! `lariat config`: which server, key and environment are used, and where that is said.
 
 use clap::Args;
-use contract_client::{Given, Origin};
+use contract_client::{Given, Origin, ServerAddress};
 use serde_json::json;
 
 use crate::error::CliError;
@@ -18,13 +18,19 @@ impl Config {
         fn text<T>(setting: Option<Given<T>>, show: impl Fn(T) -> String) -> Option<(String, Origin)> {
             setting.map(|setting| (show(setting.value), setting.origin))
         }
-        let rows: [(&str, Option<(String, Origin)>); 6] = [
+        let proxy = settings
+            .url
+            .as_ref()
+            .and_then(|url| ServerAddress::parse(&url.value).ok())
+            .and_then(|server| session.proxies().shown_for(&server));
+        let rows: [(&str, Option<(String, Origin)>); 7] = [
             ("url", text(settings.url, |url| url)),
             ("accessKey", text(settings.access_key, |key| key)),
             ("secretKey", text(settings.secret_key, |_| "***".to_owned())),
             ("environment", text(settings.environment, |name| name)),
             ("pin", text(settings.pin, |pin| pin)),
             ("caFile", text(settings.ca_file, |path| path.display().to_string())),
+            ("proxy", text(proxy, |proxy| proxy)),
         ];
         if session.is_json() {
             let document = rows

@@ -49,6 +49,7 @@ impl Services {
                     "reason": service.meta.reason.as_ref().map(super::up::reason_document),
                     "scale": service.scale,
                     "currentScale": service.current_scale,
+                    "done": is_done(service),
                     "image": super::ps::image(service_image(service)),
                     "endpoints": endpoints(&service.public_endpoints),
                     "created": service.meta.created_ms,
@@ -70,7 +71,11 @@ impl Services {
                 super::ps::image(service_image(service)),
                 session.io.paint(colour_of(&meta.state, &meta.transitioning), &meta.state),
                 session.io.paint(colour_of(health, ""), health),
-                format!("{}/{scale}", service.current_scale.unwrap_or(scale)),
+                if is_done(service) {
+                    "done".to_owned()
+                } else {
+                    format!("{}/{scale}", service.current_scale.unwrap_or(scale))
+                },
                 or_dash(Some(&endpoints(&service.public_endpoints).join(", "))),
             ]);
         }
@@ -86,6 +91,13 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// Whether all its containers were to run once, and have.
+pub(crate) fn is_done(service: &Service) -> bool {
+    service.health_state.as_deref() == Some("started-once")
+        && !service.meta.has_failed()
+        && !service.meta.is_moving()
 }
 
 fn service_image(service: &Service) -> Option<&str> {

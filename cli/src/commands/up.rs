@@ -67,13 +67,15 @@ impl Up {
             session.io.say(&format!("{} {notice}", session.io.paint_message("33", "note:")));
         }
         let client = session.client().await?;
-        let (stack, created) = deploy(&client, &bundle).await?;
+        let (stack, effect) = deploy(&client, &bundle).await?;
         if session.is_json() {
-            let document = json!({"event": "stack", "id": stack.meta.id, "stack": stack.meta.title(), "created": created});
+            let document = json!({
+                "event": "stack", "id": stack.meta.id, "stack": stack.meta.title(),
+                "created": effect == Effect::Created, "effect": effect.word(),
+            });
             session.io.line(&document.to_string())?;
         } else {
-            let word = if created { "created" } else { "updated" };
-            session.io.say(&format!("stack {} {word} ({})", stack.meta.title(), stack.meta.id));
+            session.io.say(&format!("stack {} {} ({})", stack.meta.title(), effect.word(), stack.meta.id));
         }
         let wanted = wanted(session, &client, &bundle, &stack).await?;
         if self.detach {
@@ -90,8 +92,26 @@ impl Up {
     }
 }
 
+/// What the files did to the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+impl Effect {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// Hands the files to the server.
-async fn deploy(client: &Client, bundle: &Bundle) -> Result<(Stack, bool), CliError> {
+async fn deploy(client: &Client, bundle: &Bundle) -> Result<(Stack, Effect), CliError> {
     let mut input = json!({
         "dockerCompose": bundle.docker_compose,
         "rancherCompose": bundle.rancher_compose.as_deref().unwrap_or(""),
@@ -106,15 +126,62 @@ async fn deploy(client: &Client, bundle: &Bundle) -> Result<(Stack, bool), CliEr
         ))
         .hint(format!("wait for it with `lariat wait {} --state removed`, then try again", stack.meta.id))),
         Some(stack) => {
+            let before = wishes(client, &stack.meta.id).await?;
             client.act(&stack, "upgrade", Some(&input)).await.map_err(refused)?;
-            Ok((stack, false))
+            let effect = if wishes(client, &stack.meta.id).await? == before {
+                Effect::Unchanged
+            } else {
+                Effect::Updated
+            };
+            Ok((stack, effect))
         }
         None => {
             input["name"] = bundle.stack.clone().into();
             input["startOnCreate"] = true.into();
-            Ok((client.create(&input).await.map_err(refused)?, true))
+            Ok((client.create(&input).await.map_err(refused)?, Effect::Created))
         }
     }
+}
+
+/// What people asked for of a stack and its services; what the platform makes of it is left out.
+async fn wishes(client: &Client, stack: &str) -> Result<BTreeMap<String, Value>, CliError> {
+    const OF_STACKS: &[&str] = &["dockerCompose", "rancherCompose", "environment", "externalId"];
+    const OF_SERVICES: &[&str] = &[
+        "name",
+        "description",
+        "scale",
+        "scalePolicy",
+        "launchConfig",
+        "secondaryLaunchConfigs",
+        "metadata",
+        "lbConfig",
+        "linkedServices",
+        "dependsOn",
+        "selectorContainer",
+        "selectorLink",
+        "hostname",
+        "externalIpAddresses",
+        "healthCheck",
+        "storageDriver",
+        "networkDriver",
+        "retainIp",
+        "vip",
+        "upgrade",
+    ];
+    let query = Query::all().with("stackId", stack);
+    let (own, services) =
+        tokio::try_join!(client.get_resource("stacks", stack), client.list_resources("services", &query))?;
+    let pick = |resource: contract_client::Resource, names: &[&str]| {
+        let mut fields = resource.fields;
+        fields.retain(|name, value| names.contains(&name.as_str()) && !value.is_null());
+        // A server of another make says so before it has changed the services.
+        if resource.meta.state == "upgrading" {
+            fields.insert("state".to_owned(), resource.meta.state.into());
+        }
+        (resource.meta.id, Value::Object(fields))
+    };
+    let services = services.into_iter().map(|service| pick(service, OF_SERVICES));
+    Ok(services.chain([pick(own, OF_STACKS)]).collect())
 }
 
 /// The server reads the files once more; its faults have places too.

@@ -84,7 +84,10 @@ async fn up_follows_what_happens() {
     ready.await.unwrap();
     assert_eq!(done.code, 0, "{done:?}");
     let events: Vec<Value> = done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(events[0], json!({"event": "stack", "id": "1st5", "stack": "shop", "created": true}));
+    assert_eq!(
+        events[0],
+        json!({"event": "stack", "id": "1st5", "stack": "shop", "created": true, "effect": "created"})
+    );
     let of_db: Vec<&Value> =
         events.iter().filter(|event| event["service"] == "db").map(|event| &event["status"]).collect();
     assert_eq!(
@@ -136,13 +139,43 @@ async fn up_does_not_wait_for_ever_and_not_at_all_when_detached() {
 
 #[tokio::test]
 async fn up_again_updates_and_names_what_is_left_over() {
-    let world = shop(|_, _, _, _| None).await;
+    let world = shop(|objects, what, id, input| {
+        if what == "upgrade" {
+            objects.change(id, &json!({"dockerCompose": input["dockerCompose"]}));
+        }
+        None
+    })
+    .await;
     world.put("services", service("1s3", "1st1", "old", 1));
     world.file("docker-compose.yml", FILE);
     world.golden("up-again", "up -s shop").await;
     let (line, input) = world.orders().remove(0);
     assert_eq!(line, "POST /projects/1a5/stacks/1st1?action=upgrade");
     assert_eq!(input, json!({"dockerCompose": FILE, "rancherCompose": "", "environment": {}}));
+}
+
+#[tokio::test]
+async fn up_of_the_same_files_says_that_nothing_changed() {
+    let world = shop(|_, _, _, _| None).await;
+    world.file("docker-compose.yml", FILE);
+    world.golden("up-unchanged", "up -s shop").await;
+    let done = world.run("up -s shop --format json").await;
+    let first: Value = serde_json::from_str(done.out.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        first,
+        json!({"event": "stack", "id": "1st1", "stack": "shop", "created": false, "effect": "unchanged"})
+    );
+    // A changed service alone is a change too.
+    let world = shop(|objects, what, _, _| {
+        if what == "upgrade" {
+            objects.change("1s1", &json!({"launchConfig": {"imageUuid": "docker:example/web:2"}}));
+        }
+        None
+    })
+    .await;
+    world.file("docker-compose.yml", FILE);
+    let done = world.run("up -s shop").await;
+    assert!(done.err.starts_with("stack shop updated (1st1)\n"), "{}", done.err);
 }
 
 #[tokio::test]

@@ -1,9 +1,17 @@
 use serde_json::{Value, json};
 
-use crate::world::{World, host, shop};
+use crate::world::{World, host, service, shop};
 
 fn nothing(_: &mut crate::world::Objects, _: &str, _: &str, _: &Value) -> Option<(u16, Value)> {
     None
+}
+
+/// A job that has run once and ended well.
+fn job() -> Value {
+    let mut job = service("1s3", "1st1", "migrate", 1);
+    job["currentScale"] = 0.into();
+    job["healthState"] = "started-once".into();
+    job
 }
 
 #[tokio::test]
@@ -18,6 +26,7 @@ async fn lists_for_people() {
     world.change("1s2", &json!({"state": "activating", "transitioning": "error", "currentScale": 0,
                 "reason": {"code": "image_not_found", "message": "there is no image `example/db:1`", "remedy": "check the name"}}));
     world.change("1s1", &json!({"publicEndpoints": [{"ipAddress": "10.0.0.1", "port": 80}, {"ipAddress": "10.0.0.1", "port": 80}]}));
+    world.put("services", job());
     world.golden("ps", "ps").await;
     world.golden("ps-quiet", "ps -q shop/web").await;
     world.golden("services", "services").await;
@@ -30,6 +39,7 @@ async fn lists_for_people() {
 #[tokio::test]
 async fn lists_for_programs() {
     let world = shop(nothing).await;
+    world.put("services", job());
     for (name, command) in [
         ("ps-json", "ps shop/db --format json"),
         ("services-json", "services --format json"),
@@ -42,6 +52,19 @@ async fn lists_for_programs() {
         let done = world.golden(name, command).await;
         serde_json::from_str::<Value>(&done.out).unwrap();
     }
+}
+
+#[tokio::test]
+async fn config_names_the_proxy_without_its_password() {
+    let world = World::empty().await;
+    let mut variables = world.variables();
+    variables.extend([
+        ("LARIAT_URL".to_owned(), "https://server.test".to_owned()),
+        ("HTTPS_PROXY".to_owned(), "http://user:hush@proxy.test:3128".to_owned()),
+    ]);
+    let done = world.run_with("config", variables, "").await;
+    assert!(done.out.contains("proxy        http://proxy.test:3128  HTTPS_PROXY\n"), "{}", done.out);
+    assert!(!done.out.contains("hush"));
 }
 
 #[tokio::test]

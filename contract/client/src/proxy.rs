@@ -68,6 +68,19 @@ impl Proxies {
         proxy.as_ref().filter(|_| !self.is_direct(server.host(), server.port()))
     }
 
+    /// The proxy on the way to a server for people's eyes: without its password, and where it was given.
+    pub fn shown_for(&self, server: &ServerAddress) -> Option<Setting<String>> {
+        let origin = self.for_server(server)?.origin.clone();
+        let value = match self.address_for(server) {
+            Ok(Some(mut url)) => {
+                let _ = url.set_username("").and_then(|()| url.set_password(None));
+                url.as_str().trim_end_matches('/').to_owned()
+            }
+            _ => "(no usable address)".to_owned(),
+        };
+        Some(Setting { value, origin })
+    }
+
     fn is_direct(&self, host: &str, port: u16) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok();

@@ -208,5 +208,15 @@ fn a_proxy_that_makes_no_sense_is_told_without_its_password() {
         let error = proxies.library_form(&server).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("HTTP_PROXY") && !error.contains("hush"), "{error}");
         assert!(!format!("{proxies:?}").contains("hush"));
+        assert_eq!(proxies.shown_for(&server).unwrap().value, "(no usable address)");
     }
+}
+
+#[test]
+fn a_proxy_is_shown_without_its_password() {
+    let server = ServerAddress::parse("http://h").unwrap();
+    let proxies =
+        Proxies::from_variables(|name| (name == "http_proxy").then(|| "u:hush@p.test:3128".to_owned()));
+    let shown = proxies.shown_for(&server).unwrap();
+    assert_eq!((shown.value.as_str(), shown.origin), ("http://p.test:3128", Origin::Variable("http_proxy")));
 }
