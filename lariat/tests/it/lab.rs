@@ -55,7 +55,11 @@ async fn lab_a_stack_from_up_to_rm() {
     let ids = |text: &str| -> Vec<String> {
         text.lines().map(|l| l.split(' ').next().unwrap().to_owned()).collect()
     };
-    site.run(&["up", "-s", "shop", "--timeout", "60"]).await.ok();
+    let again = site.run(&["up", "-s", "shop", "--timeout", "60"]).await;
+    assert!(again.code == 0 && again.err.contains("stack shop unchanged"), "{}", again.err);
+    let services = site.run(&["services", "-s", "shop"]).await.ok();
+    let job = services.lines().find(|line| line.contains("shop/init")).unwrap();
+    assert!(job.contains("started-once") && job.contains(" done "), "{services}");
     let after = site.hosts[0]
         .docker(&["ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Status}}"])
         .await
