@@ -34,6 +34,8 @@ pub(crate) struct Memory {
     pub(crate) demand: Option<Demand>,
     /// When the run began whose end was counted last; each end counts once, however often it is told.
     pub(crate) ended_run: Option<Timestamp>,
+    /// When the run began that was ended by an order: that is no failure, and no job that was done.
+    pub(crate) halted_run: Option<Timestamp>,
     /// The image for the wanted run is on the host.
     pub(crate) image_ready: bool,
 }
@@ -77,7 +79,24 @@ pub(crate) enum Support {
     /// All of it.
     Ready,
     /// Something is still missing; this names it.
-    Missing(String),
+    Missing(Missing),
+}
+
+/// What a container waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Missing {
+    /// Its name, for people.
+    pub(crate) what: String,
+    /// Why it could not be made so far: who waits for it fails with it.
+    pub(crate) failure: Option<Setback>,
+}
+
+/// A failure of something that is made again later.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setback {
+    pub(crate) code: FailureCode,
+    pub(crate) text: String,
+    pub(crate) retry_at: Timestamp,
 }
 
 /// All that the decision rests on.
@@ -105,7 +124,7 @@ pub(crate) enum Next {
     /// Look again at this time.
     Wait(Timestamp),
     /// Look again when what is named has come.
-    WaitFor(String),
+    WaitFor(Missing),
     /// Note a demand for a new run, durably, and decide again.
     Demand(Demand),
     /// The demanded run is there: note that, and decide again.
@@ -219,8 +238,9 @@ fn decide_step(situation: &Situation<'_>) -> Next {
     let has_run = seen.view.started_at.is_some();
     // What the engine restarts by itself is in state `Restarting`; in `Exited` it has given up or was told to stop.
     let engine_gave_up = matches!(want.spec.restart, RestartPolicy::OnFailure { .. });
+    let was_halted = has_run && seen.view.started_at == situation.memory.halted_run;
     let again = match want.rule {
-        _ if !has_run => true,
+        _ if !has_run || was_halted => true,
         RunRule::KeepRunning => true,
         RunRule::Once => false,
         RunRule::OnFailure { .. } if engine_gave_up => false,

@@ -1,9 +1,10 @@
 //! What breaks by itself, on real engines: everything comes back to what was asked for.
 
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
-use testkit_lab::lab::HostOptions;
+use testkit_lab::lab::{HostOptions, HostProcess, LabHost};
 
 use crate::harness::{Site, eventually};
 
@@ -14,6 +15,17 @@ services:
     command: sleep 100000
     scale: 6
     stop_grace_period: 1s
+";
+
+const WITH_VOLUME: &str = "\
+services:
+  store:
+    image: lariat-test/busybox:1
+    command: sleep 100000
+    stop_grace_period: 1s
+    volumes: [data:/data]
+volumes:
+  data: {}
 ";
 
 const ALL_SIX: [&str; 6] = ["six-web-1", "six-web-2", "six-web-3", "six-web-4", "six-web-5", "six-web-6"];
@@ -88,25 +100,60 @@ async fn lab_a_stack_is_removed_although_its_host_is_gone() {
     assert_eq!(site.run(&["hosts", "--format", "json"]).await.ok(), "[]\n");
 }
 
+/// Fills the disk of a host and keeps it full: the engine frees some of its own files now and then, and those blocks
+/// are taken too.
+struct Glutton {
+    host: LabHost,
+    process: HostProcess,
+    more: PathBuf,
+}
+
+impl Glutton {
+    async fn fill(host: &LabHost) -> Self {
+        host.fill_disk().await.unwrap();
+        let more = host.data_directory().with_file_name("more");
+        let script = "while true; do dd if=/dev/zero of=\"$0\" bs=512 oflag=append conv=notrunc 2>/dev/null; sleep 0.05; done";
+        let process = host.spawn("glutton", "sh", ["-c", script, more.to_str().unwrap()]).await.unwrap();
+        Self { host: host.clone(), process, more }
+    }
+
+    async fn free(self) {
+        self.host.free_disk().await.unwrap();
+        self.process.kill().await.unwrap();
+        self.host.run("rm", [&self.more]).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_a_full_disk_fails_what_waits_for_a_network_or_volume() {
+    let options = HostOptions { disk_mb: Some(128), ..HostOptions::default() };
+    let site = Site::with("full-net", 1, &[], options).await;
+    let glutton = Glutton::fill(&site.hosts[0]).await;
+    site.server.file("docker-compose.yml", WITH_VOLUME);
+    let up = site.run(&["up", "-s", "other", "--timeout", "60"]).await;
+    assert_eq!(up.code, 1, "{}", up.err);
+    assert!(up.err.contains("no space left"), "{}", up.err);
+    assert!(up.err.contains("free space on the host"), "{}", up.err);
+    glutton.free().await;
+    // Nobody has to ask again.
+    site.wait_for_states(&[("other-store-1", "running")]).await;
+    site.run(&["up", "-s", "other", "--timeout", "60"]).await.ok();
+    site.wait_for_running(0, &["other-store-1"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lab_a_full_disk_is_told_and_forgotten() {
     let options = HostOptions { disk_mb: Some(128), ..HostOptions::default() };
     let site = Site::with("full", 1, &[], options).await;
     site.server.file("docker-compose.yml", &SIX.replace("scale: 6", "scale: 1"));
     site.run(&["up", "-s", "six", "--timeout", "60"]).await.ok();
-    site.hosts[0].fill_disk().await.unwrap();
-    // The engine frees some of its own files now and then; those blocks are taken too.
-    let more = site.hosts[0].data_directory().with_file_name("more");
-    let script = "while true; do dd if=/dev/zero of=\"$0\" bs=512 oflag=append conv=notrunc 2>/dev/null; sleep 0.05; done";
-    let glutton = site.hosts[0].spawn("glutton", "sh", ["-c", script, more.to_str().unwrap()]).await.unwrap();
+    let glutton = Glutton::fill(&site.hosts[0]).await;
     site.server.file("docker-compose.yml", SIX);
     let up = site.run(&["up", "-s", "six", "--timeout", "60"]).await;
     assert_eq!(up.code, 1, "{}", up.err);
     assert!(up.err.contains("no space left") || up.err.contains("disk"), "{}", up.err);
     assert!(up.err.contains("free space on the host"), "{}", up.err);
-    site.hosts[0].free_disk().await.unwrap();
-    glutton.kill().await.unwrap();
-    site.hosts[0].run("rm", [&more]).await.unwrap();
+    glutton.free().await;
     site.run(&["up", "-s", "six", "--timeout", "75"]).await.ok();
     site.wait_for_running(0, &ALL_SIX).await;
 }

@@ -5,7 +5,7 @@ use contract_values::{ContainerId, Timestamp};
 use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineError, EngineEvent, EventKind};
 
 use super::{Activity, Core, TROUBLE_DISK, TROUBLE_ENGINE};
-use crate::decide::{Memory, delay};
+use crate::decide::{Memory, Setback, delay};
 use crate::step::{Done, Ended, Note, Object};
 use crate::world::{Change, Owner, labels_for};
 
@@ -149,9 +149,11 @@ impl Core {
         let is_meant = want.run == contract_protocol::DesiredRun::Stopped
             || want.incarnation != incarnation
             || tracked.activity == Activity::Stopping
-            || tracked.memory.demand.is_some()
-            || blameless;
+            || tracked.memory.demand.is_some();
         if is_meant {
+            tracked.memory.halted_run = view.started_at;
+        }
+        if is_meant || blameless {
             return;
         }
         let memory = &mut tracked.memory;
@@ -284,9 +286,7 @@ impl Core {
         self.busy.remove(&object);
         if let Err(error) = &result {
             if object == Object::List {
-                let attempts = self.attempts.entry(Object::List).or_default();
-                attempts.failures += 1;
-                attempts.retry_at = Some(now + delay(attempts.failures));
+                self.set_back(Object::List, error, now);
             }
             if error.is_unreachable() {
                 // The one who follows the events tells when it is back; blame nobody for it.
@@ -412,12 +412,19 @@ impl Core {
             Some(error) if error.is_unreachable() => {}
             Some(error) => {
                 tracing::warn!(?object, error = %error, "a step failed and will be repeated");
-                let attempts = self.attempts.entry(object).or_default();
-                attempts.failures += 1;
-                attempts.retry_at = Some(now + delay(attempts.failures));
+                self.set_back(object, &error, now);
+                // Who waits for it has something to tell.
+                self.touch_waiting();
             }
         }
         self.dirty_objects = true;
+    }
+
+    fn set_back(&mut self, object: Object, error: &EngineError, now: Timestamp) {
+        let attempts = self.attempts.entry(object).or_default();
+        attempts.failures = attempts.failures.saturating_add(1);
+        let retry_at = now + delay(attempts.failures);
+        attempts.setback = Some(Setback { code: error.code(), text: describe(error), retry_at });
     }
 
     fn container_step_ended(&mut self, id: ContainerId, result: Result<Done, EngineError>, now: Timestamp) {
@@ -448,8 +455,11 @@ impl Core {
             }
             Ok(Done::Halted) => {
                 tracked.memory.forgive();
-                let docker_ids: Vec<_> = self.world.of(id).map(|seen| seen.view.docker_id.clone()).collect();
-                for docker_id in docker_ids {
+                let runs: Vec<_> = self.world.of(id).map(|seen| seen.view.clone()).collect();
+                for ContainerView { docker_id, state, started_at, .. } in runs {
+                    if state.has_process() {
+                        tracked.memory.halted_run = started_at;
+                    }
                     self.world.halted(&docker_id);
                 }
                 self.release_blocked(now);

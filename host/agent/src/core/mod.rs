@@ -14,11 +14,11 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract_protocol::{
-    Assignment, ContainerReport, FromHost, HostFacts, NativeReport, Position, Progress, ReportItem,
+    Assignment, ContainerReport, FromHost, HostFacts, NativeReport, Position, Progress, Rank, ReportItem,
 };
 use contract_values::{ContainerId, Epoch, Incarnation, Timestamp};
 
-use crate::decide::Memory;
+use crate::decide::{Memory, Setback};
 use crate::journal::{Forgotten, Record};
 use crate::outbox::Outbox;
 use crate::step::{Object, Step};
@@ -43,6 +43,8 @@ struct Tracked {
     activity: Activity,
     /// The run that the present step is for.
     preparing: Option<Incarnation>,
+    /// Why what it waits for could not be made.
+    setback: Option<Setback>,
 }
 
 /// What is being done with a container.
@@ -67,10 +69,16 @@ struct NativeTracked {
 }
 
 /// Failures of an object that is no container.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Attempts {
     failures: u32,
-    retry_at: Option<Timestamp>,
+    setback: Option<Setback>,
+}
+
+impl Attempts {
+    fn retry_at(&self) -> Option<Timestamp> {
+        self.setback.as_ref().map(|setback| setback.retry_at)
+    }
 }
 
 /// Figures of the core, for logs and tests.
@@ -212,6 +220,10 @@ impl Core {
                 Some(last) => {
                     tracked.memory.restarts_done = last.restarts_done;
                     tracked.memory.starts = last.starts;
+                    // An end that was told without a failure, and was no success, was ordered.
+                    if last.rank == Rank::Stopped && last.failure.is_none() && last.exit_code != Some(0) {
+                        tracked.memory.halted_run = last.started_at;
+                    }
                     if tracked.memory.demand.is_some_and(|demand| demand.asked <= last.restarts_done) {
                         tracked.memory.demand = None;
                     }

@@ -3,8 +3,8 @@
 use contract_protocol::{Assignment, ContainerAssignment, MountKind, NetworkAttachment, PullPolicy};
 use contract_values::{ContainerId, Timestamp};
 
-use super::{Activity, Core, Plan};
-use crate::decide::{Next, Situation, Support, decide};
+use super::{Activity, Attempts, Core, Plan};
+use crate::decide::{Missing, Next, Situation, Support, decide};
 use crate::journal::Record;
 use crate::step::{Object, Raise, Step, Work};
 use crate::world::{Owner, Seen, labels_for, owner_labels};
@@ -42,7 +42,8 @@ impl Core {
         }
         self.counters.steps += plan.steps.len() as u64;
         let times = if may_act { self.wakes.values().min().copied() } else { None };
-        let attempts = self.attempts.values().filter_map(|attempts| attempts.retry_at).min();
+        // What is due and not begun waits for something else than time.
+        let attempts = self.attempts.values().filter_map(Attempts::retry_at).filter(|at| *at > now).min();
         plan.wake_at = [times, attempts].into_iter().flatten().min();
         plan
     }
@@ -51,7 +52,7 @@ impl Core {
         if !self.engine_up {
             return;
         }
-        let held = self.attempts.get(&Object::List).and_then(|attempts| attempts.retry_at);
+        let held = self.attempts.get(&Object::List).and_then(Attempts::retry_at);
         if self.list_wanted && !self.busy.contains(&Object::List) && held.is_none_or(|at| at <= now) {
             self.list_wanted = false;
             self.list_mark = self.world.mark();
@@ -73,7 +74,7 @@ impl Core {
         let host_uuid = self.world.host_uuid().to_owned();
         let mut steps = Vec::new();
         let is_free = |core: &mut Self, object: &Object| {
-            let held = core.attempts.get(object).and_then(|attempts| attempts.retry_at);
+            let held = core.attempts.get(object).and_then(Attempts::retry_at);
             if held.is_some_and(|at| at > now) {
                 // Its time comes through `wake_at`, and then everything here is looked at again.
                 core.dirty_objects = true;
@@ -102,6 +103,13 @@ impl Core {
             .filter(|(name, is_ours)| **is_ours && !desired.networks.contains_key(*name))
             .map(|(name, _)| name.clone())
             .collect();
+        // What was given up for good is not remembered.
+        let volumes_ready = &self.volumes_ready;
+        self.attempts.retain(|object, _| match object {
+            Object::Network(name) => desired.networks.contains_key(name) || surplus.contains(name),
+            Object::Volume(name) => desired.volumes.contains_key(name) && !volumes_ready.contains(name),
+            Object::Container(_) | Object::Native(_) | Object::Look(_) | Object::List => true,
+        });
         for name in surplus {
             let in_use = self.world.all().any(|seen| seen.view.network_mode == name);
             let object = Object::Network(name.clone());
@@ -169,15 +177,17 @@ impl Core {
             }
         };
         let tracked = self.tracked.entry(id).or_default();
+        tracked.setback = None;
         let (activity, work) = match next {
             Next::Nothing | Next::Demand(_) | Next::DemandMet(_) => (Activity::None, None),
             Next::Wait(at) => {
                 self.wakes.insert(id, at);
                 (Activity::None, None)
             }
-            Next::WaitFor(what) => {
-                tracked.progress =
-                    Some(contract_protocol::Progress { text: format!("waiting for {what}"), percent: None });
+            Next::WaitFor(missing) => {
+                let text = format!("waiting for {}", missing.what);
+                tracked.progress = Some(contract_protocol::Progress { text, percent: None });
+                tracked.setback = missing.failure;
                 self.waiting.insert(id);
                 (Activity::None, None)
             }
@@ -275,11 +285,15 @@ impl Core {
     }
 
     fn world_supports(&self, desired: &Assignment, want: &ContainerAssignment) -> Support {
-        let missing = |what: String| Support::Missing(what);
+        let missing = |what: String| Support::Missing(Missing { what, failure: None });
+        let made_by_us = |what: String, object: Object| {
+            let failure = self.attempts.get(&object).and_then(|attempts| attempts.setback.clone());
+            Support::Missing(Missing { what, failure })
+        };
         match &want.spec.network {
             NetworkAttachment::Named { network, .. } => {
                 if desired.networks.contains_key(network) && !self.world.networks.contains_key(network) {
-                    return missing(format!("the network {network}"));
+                    return made_by_us(format!("the network {network}"), Object::Network(network.clone()));
                 }
             }
             NetworkAttachment::Container { id } => {
@@ -292,7 +306,8 @@ impl Core {
         for mount in &want.spec.mounts {
             let is_volume = mount.kind == MountKind::Volume && desired.volumes.contains_key(&mount.source);
             if is_volume && !self.volumes_ready.contains(&mount.source) {
-                return missing(format!("the volume {}", mount.source));
+                let object = Object::Volume(mount.source.clone());
+                return made_by_us(format!("the volume {}", mount.source), object);
             }
         }
         for other in &want.spec.volumes_from {

@@ -8,6 +8,7 @@ use host_driver::ContainerState;
 use std::collections::BTreeSet;
 
 use super::{Activity, Core, Tracked};
+use crate::decide::Setback;
 use crate::journal::Record;
 use crate::world::{Owner, Seen};
 
@@ -120,11 +121,19 @@ fn describe(
     let Some(want) = want else { return report };
     report.restarts_done = tracked.memory.restarts_done;
     report.progress.clone_from(&tracked.progress);
-    if let Some((code, text)) = &tracked.memory.failure {
+    if let Some(Setback { code, text, retry_at }) = &tracked.setback {
+        report.failure = Some(*code);
+        report.failure_text = Some(text.clone());
+        report.retry_at = Some(*retry_at);
+    } else if let Some((code, text)) = &tracked.memory.failure {
         report.failure = Some(*code);
         report.failure_text = Some(text.clone());
         report.retry_at = tracked.memory.retry_at.filter(|_| !runs);
-    } else if rank == Rank::Stopped && want.run == DesiredRun::Running {
+    } else if rank == Rank::Stopped
+        && want.run == DesiredRun::Running
+        && tracked.memory.demand.is_none()
+        && (started_at.is_none() || tracked.memory.halted_run != started_at)
+    {
         // Its rule lets it rest, and still it failed.
         let out_of_memory = view.is_some_and(|view| view.out_of_memory);
         if out_of_memory {

@@ -90,7 +90,7 @@ fn next(wanted: &str, there: &str, memory: &Memory, support: Support, network_si
     match decide(&situation) {
         Next::Nothing => "nothing".into(),
         Next::Wait(at) => format!("wait {}", at.since(NOW).0),
-        Next::WaitFor(what) => format!("wait for {what}"),
+        Next::WaitFor(missing) => format!("wait for {}", missing.what),
         Next::Demand(demand) => format!("demand {} not {}", demand.asked, demand.not.map_or(0, |at| at.0)),
         Next::DemandMet(demand) => format!("met {}", demand.asked),
         Next::Fetch => "fetch".into(),
@@ -178,7 +178,7 @@ fn a_demanded_run_is_one_that_begins_later() {
 
 #[test]
 fn what_is_missing_is_waited_for_and_a_failed_step_repeated_later() {
-    let missing = || Support::Missing("the network n".into());
+    let missing = || Support::Missing(Missing { what: "the network n".into(), failure: None });
     let memory = Memory::default();
     assert_eq!(next("1", "", &memory, missing(), None), "wait for the network n");
     assert_eq!(next("1", "1 exited(0)", &memory, missing(), None), "wait for the network n");

@@ -159,6 +159,67 @@ async fn a_restart_is_done_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_that_was_ordered_is_no_failure() {
+    let mut rig = Rig::started().await;
+    let mut stubborn = container("web", "web:1");
+    stubborn.spec.command = Some(["sh", "-c", "trap '' TERM; sleep 100000"].map(str::to_owned).to_vec());
+    let mut job = container("job", "job:1");
+    job.rule = RunRule::Once;
+    rig.assignment.containers = [(id(1), stubborn), (id(2), job), (id(3), container("new", "web:1"))].into();
+    rig.send_complete();
+    rig.settle().await;
+    // The event of the end comes long before the stop has returned, as it does on a busy host.
+    rig.engine.script(Operation::Stop, 3, Fault::SlowAnswer(Duration::from_secs(2)));
+    rig.change(|a| {
+        a.containers.get_mut(&id(1)).unwrap().restarts_asked = 1;
+        a.containers.get_mut(&id(2)).unwrap().restarts_asked = 1;
+        a.containers.get_mut(&id(3)).unwrap().incarnation = Incarnation(2);
+    });
+    rig.until("restarted", |rig| {
+        (1..=2).all(|n| {
+            rig.report(n, 1).is_some_and(|r| r.restarts_done == 1 && r.rank == Rank::Running && r.starts == 2)
+        }) && rig.rank(3, 2) == Some(Rank::Running)
+    })
+    .await;
+    let history = rig.server.lock().history.clone();
+    let blamed: Vec<_> = history.iter().filter(|report| report.failure.is_some()).collect();
+    assert!(blamed.is_empty(), "{blamed:#?}");
+    let codes: Vec<_> = history.iter().filter(|r| r.id == id(1)).filter_map(|r| r.exit_code).collect();
+    assert!(codes.contains(&137), "it had to be killed: {codes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_stopped_by_an_order_was_not_done() {
+    for agent_restarts in [false, true] {
+        let mut rig = Rig::started().await;
+        let mut job = container("job", "job:1");
+        job.rule = RunRule::Once;
+        job.spec.command = Some(["sh", "-c", "trap 'exit 143' TERM; sleep 100"].map(str::to_owned).to_vec());
+        rig.assignment = with(1, job);
+        rig.send_complete();
+        rig.settle().await;
+        rig.change(|a| a.containers.get_mut(&id(1)).unwrap().run = DesiredRun::Stopped);
+        rig.settle().await;
+        assert_eq!(rig.report(1, 1).unwrap().exit_code, Some(143));
+        if agent_restarts {
+            rig.kill().await;
+            rig.start();
+            rig.settle().await;
+        }
+        rig.change(|a| a.containers.get_mut(&id(1)).unwrap().run = DesiredRun::Running);
+        rig.until("it runs again", |rig| {
+            rig.report(1, 1).is_some_and(|r| r.starts == 2 && r.rank == Rank::Running)
+        })
+        .await;
+        rig.until("done", |rig| rig.rank(1, 1) == Some(Rank::Stopped)).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(rig.engine.calls(Operation::Start), 2);
+        let history = rig.server.lock().history.clone();
+        assert!(history.iter().all(|report| report.failure.is_none()), "{history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_incarnation_takes_the_old_ones_place_and_name() {
     let mut rig = Rig::started().await;
     rig.assignment = with(1, container("web", "web:1"));
@@ -330,6 +391,73 @@ async fn networks_and_volumes_come_first_and_only_networks_go() {
     rig.settle().await;
     rig.until("the network has gone", |rig| rig.engine.network_names() == ["theirs"]).await;
     assert_eq!(rig.engine.volume_names(), ["data"], "volumes are never removed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_container_needs_and_cannot_be_made_is_its_failure() {
+    let mut rig = Rig::started().await;
+    let mut web = container("web", "web:1");
+    web.spec.network = NetworkAttachment::Named { network: "shop".into(), aliases: vec![] };
+    let mut store = container("store", "web:1");
+    store.spec.mounts = vec![MountSpec {
+        kind: MountKind::Volume,
+        source: "data".into(),
+        target: "/data".into(),
+        read_only: false,
+        options: vec![],
+    }];
+    rig.assignment.containers = [(id(1), web), (id(2), store)].into();
+    rig.assignment.networks.insert("shop".into(), NetworkSpec::default());
+    rig.assignment.volumes.insert("data".into(), VolumeSpec::default());
+    rig.engine.set_disk_full(true);
+    rig.send_complete();
+    rig.until("told", |rig| {
+        (1..=2).all(|n| {
+            rig.report(n, 1).is_some_and(|report| {
+                report.failure == Some(FailureCode::DiskFull)
+                    && report.retry_at.is_some()
+                    && report.failure_text.is_some_and(|text| text.contains("no space left on device"))
+            })
+        })
+    })
+    .await;
+    let waiting = rig.report(1, 1).unwrap().progress.unwrap();
+    assert_eq!(waiting.text, "waiting for the network shop");
+    // It is tried again, less and less often, and not in a hurry.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for operation in [Operation::EnsureNetwork, Operation::EnsureVolume] {
+        let calls = rig.engine.calls(operation);
+        assert!((8..=12).contains(&calls), "{operation:?}: {calls} tries in ten minutes");
+    }
+    // An agent that is started anew tells the same.
+    rig.kill().await;
+    rig.server.lock().containers.clear();
+    rig.start();
+    rig.until("told again", |rig| {
+        (1..=2).all(|n| rig.report(n, 1).is_some_and(|r| r.failure == Some(FailureCode::DiskFull)))
+    })
+    .await;
+    rig.engine.set_disk_full(false);
+    rig.settle().await;
+    assert_eq!(rig.running(), ["store", "web"]);
+    for n in 1..=2 {
+        let report = rig.report(n, 1).unwrap();
+        assert_eq!((report.rank, report.failure, report.retry_at), (Rank::Running, None, None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_made_and_is_no_longer_wanted_is_forgotten() {
+    let mut rig = Rig::started().await;
+    rig.assignment.networks.insert("shop".into(), NetworkSpec::default());
+    rig.engine.set_disk_full(true);
+    rig.send_complete();
+    rig.until("tried", |rig| rig.engine.calls(Operation::EnsureNetwork) > 1).await;
+    rig.change(|a| *a = Assignment::default());
+    rig.settle().await;
+    let calls = rig.engine.calls(Operation::EnsureNetwork);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(rig.engine.calls(Operation::EnsureNetwork), calls);
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,6 +62,16 @@ pub enum Fault {
     Unreachable,
     /// It happened, and the connection breaks before the answer.
     AnswerLost,
+    /// It happened, and the answer takes so long.
+    SlowAnswer(Duration),
+}
+
+/// How the answer to a call goes.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Now,
+    Lost,
+    After(Duration),
 }
 
 /// A container engine in memory; clones share it.
@@ -314,8 +324,8 @@ impl FakeEngine {
         }
     }
 
-    /// Counts a call and lets happen what was scripted; tells whether the answer shall get lost.
-    async fn enter(&self, operation: Operation) -> Result<bool, EngineError> {
+    /// Counts a call and lets happen what was scripted; tells how the answer shall go.
+    async fn enter(&self, operation: Operation) -> Result<Answer, EngineError> {
         let fault = {
             let mut state = self.lock();
             *state.calls.entry(operation).or_default() += 1;
@@ -334,18 +344,19 @@ impl FakeEngine {
             return Err(EngineError::unreachable("connection refused"));
         }
         match fault {
-            None => Ok(false),
+            None => Ok(Answer::Now),
             Some(Fault::Slow(time)) => {
                 let mut up = self.inner.up.subscribe();
                 tokio::select! {
-                    () = tokio::time::sleep(time) => Ok(false),
+                    () = tokio::time::sleep(time) => Ok(Answer::Now),
                     _ = up.wait_for(|up| !up) => Err(EngineError::unreachable("connection reset")),
                 }
             }
             Some(Fault::Refuse(code, text)) => Err(EngineError::Refused { code, text }),
             Some(Fault::TimeOut) => Err(EngineError::TimedOut { operation: "do as scripted" }),
             Some(Fault::Unreachable) => Err(EngineError::unreachable("connection reset")),
-            Some(Fault::AnswerLost) => Ok(true),
+            Some(Fault::AnswerLost) => Ok(Answer::Lost),
+            Some(Fault::SlowAnswer(time)) => Ok(Answer::After(time)),
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::{FakeEngine, Operation, Program, canonical};
+use super::{Answer, FakeEngine, Operation, Program, canonical};
 use crate::{
     ByteStream, ContainerState, ContainerSummary, ContainerView, CreateRequest, Engine, EngineError,
     EventStream, ExecControl, ExecSession, JsonStream, NetworkView, ObjectKind, OutputChunk, OutputStream,
@@ -32,8 +32,15 @@ fn no_container(docker_id: &str) -> EngineError {
     EngineError::NotFound { kind: ObjectKind::Container, text: format!("No such container: {docker_id}") }
 }
 
-fn answer<T>(lost: bool, value: T) -> Result<T, EngineError> {
-    if lost { Err(EngineError::unreachable("connection reset")) } else { Ok(value) }
+async fn answer<T>(answer: Answer, value: T) -> Result<T, EngineError> {
+    match answer {
+        Answer::Now => Ok(value),
+        Answer::Lost => Err(EngineError::unreachable("connection reset")),
+        Answer::After(time) => {
+            tokio::time::sleep(time).await;
+            Ok(value)
+        }
+    }
 }
 
 impl FakeEngine {
@@ -47,98 +54,8 @@ impl FakeEngine {
         found.map(|c| c.view.clone()).ok_or_else(|| no_container(docker_id))
     }
 
-    /// Waits until the process has ended.
-    async fn ended(&self, docker_id: &str) {
-        let Some(mut changed) = self.lock().containers.get(docker_id).map(|c| c.changed.subscribe()) else {
-            return;
-        };
-        while self.view(docker_id).is_ok_and(|view| view.state.has_process()) {
-            if changed.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Engine for FakeEngine {
-    async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        let lost = self.enter(Operation::Facts).await?;
-        answer(
-            lost,
-            EngineFacts {
-                version: "20.10.24".into(),
-                api_version: "1.41".into(),
-                storage_driver: "overlay2".into(),
-                root_dir: "/var/lib/docker".into(),
-                cgroup_version: "2".into(),
-            },
-        )
-    }
-
-    async fn list(&self) -> Result<Vec<ContainerSummary>, EngineError> {
-        let lost = self.enter(Operation::List).await?;
-        let list = self
-            .lock()
-            .containers
-            .values()
-            .map(|c| ContainerSummary {
-                docker_id: c.view.docker_id.clone(),
-                name: c.view.name.clone(),
-                labels: c.view.labels.clone(),
-                state: c.view.state,
-            })
-            .collect();
-        answer(lost, list)
-    }
-
-    async fn inspect(&self, docker_id: &str) -> Result<ContainerView, EngineError> {
-        let lost = self.enter(Operation::Inspect).await?;
-        answer(lost, self.view(docker_id)?)
-    }
-
-    async fn inspect_json(&self, docker_id: &str) -> Result<String, EngineError> {
-        let view = self.inspect(docker_id).await?;
-        Ok(serde_json::json!({ "Id": view.docker_id, "Name": format!("/{}", view.name) }).to_string())
-    }
-
-    async fn image_id(&self, image: &ImageRef) -> Result<Option<String>, EngineError> {
-        let lost = self.enter(Operation::ImageId).await?;
-        let name = image.to_string();
-        let id =
-            self.lock().images.contains_key(&canonical(&name)).then(|| format!("sha256:{:064x}", name.len()));
-        answer(lost, id)
-    }
-
-    async fn pull(
-        &self,
-        image: &ImageRef,
-        _platform: Option<&str>,
-        progress: PullProgress<'_>,
-    ) -> Result<(), EngineError> {
-        let lost = self.enter(Operation::Pull).await?;
-        let name = canonical(&image.to_string());
-        let Some((takes, program)) = self.lock().registry.get(&name).cloned() else {
-            return refused(FailureCode::ImageNotFound, format!("manifest for {name} not found"));
-        };
-        for percent in [0_u8, 50] {
-            progress(Progress { text: format!("pulling {image}"), percent: Some(percent) });
-            tokio::time::sleep(takes / 2).await;
-            if !*self.inner.up.borrow() {
-                return Err(EngineError::unreachable("connection reset"));
-            }
-        }
-        let mut state = self.lock();
-        if state.disk_full {
-            return refused(FailureCode::DiskFull, "write /var/lib/docker: no space left on device");
-        }
-        state.images.insert(name, program);
-        drop(state);
-        answer(lost, ())
-    }
-
-    async fn create(&self, request: &CreateRequest<'_>) -> Result<String, EngineError> {
-        let lost = self.enter(Operation::Create).await?;
+    /// Makes a container.
+    fn made(&self, request: &CreateRequest<'_>) -> Result<String, EngineError> {
         let image = request.spec.image.to_string();
         let mut state = self.lock();
         if state.disk_full {
@@ -176,15 +93,112 @@ impl Engine for FakeEngine {
         container.has_health = request.spec.health.is_some();
         container.stop_timeout = request.spec.stop_timeout;
         container.spec = Some(request.spec.clone());
-        drop(state);
-        answer(lost, id)
+        Ok(id)
+    }
+
+    /// Waits until the process has ended.
+    async fn ended(&self, docker_id: &str) {
+        let Some(mut changed) = self.lock().containers.get(docker_id).map(|c| c.changed.subscribe()) else {
+            return;
+        };
+        while self.view(docker_id).is_ok_and(|view| view.state.has_process()) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        let lost = self.enter(Operation::Facts).await?;
+        answer(
+            lost,
+            EngineFacts {
+                version: "20.10.24".into(),
+                api_version: "1.41".into(),
+                storage_driver: "overlay2".into(),
+                root_dir: "/var/lib/docker".into(),
+                cgroup_version: "2".into(),
+            },
+        )
+        .await
+    }
+
+    async fn list(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+        let lost = self.enter(Operation::List).await?;
+        let list = self
+            .lock()
+            .containers
+            .values()
+            .map(|c| ContainerSummary {
+                docker_id: c.view.docker_id.clone(),
+                name: c.view.name.clone(),
+                labels: c.view.labels.clone(),
+                state: c.view.state,
+            })
+            .collect();
+        answer(lost, list).await
+    }
+
+    async fn inspect(&self, docker_id: &str) -> Result<ContainerView, EngineError> {
+        let lost = self.enter(Operation::Inspect).await?;
+        answer(lost, self.view(docker_id)?).await
+    }
+
+    async fn inspect_json(&self, docker_id: &str) -> Result<String, EngineError> {
+        let view = self.inspect(docker_id).await?;
+        Ok(serde_json::json!({ "Id": view.docker_id, "Name": format!("/{}", view.name) }).to_string())
+    }
+
+    async fn image_id(&self, image: &ImageRef) -> Result<Option<String>, EngineError> {
+        let lost = self.enter(Operation::ImageId).await?;
+        let name = image.to_string();
+        let id =
+            self.lock().images.contains_key(&canonical(&name)).then(|| format!("sha256:{:064x}", name.len()));
+        answer(lost, id).await
+    }
+
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        _platform: Option<&str>,
+        progress: PullProgress<'_>,
+    ) -> Result<(), EngineError> {
+        let lost = self.enter(Operation::Pull).await?;
+        let name = canonical(&image.to_string());
+        let Some((takes, program)) = self.lock().registry.get(&name).cloned() else {
+            return refused(FailureCode::ImageNotFound, format!("manifest for {name} not found"));
+        };
+        for percent in [0_u8, 50] {
+            progress(Progress { text: format!("pulling {image}"), percent: Some(percent) });
+            tokio::time::sleep(takes / 2).await;
+            if !*self.inner.up.borrow() {
+                return Err(EngineError::unreachable("connection reset"));
+            }
+        }
+        {
+            let mut state = self.lock();
+            if state.disk_full {
+                return refused(FailureCode::DiskFull, "write /var/lib/docker: no space left on device");
+            }
+            state.images.insert(name, program);
+        }
+        answer(lost, ()).await
+    }
+
+    async fn create(&self, request: &CreateRequest<'_>) -> Result<String, EngineError> {
+        let lost = self.enter(Operation::Create).await?;
+        let id = self.made(request)?;
+        answer(lost, id).await
     }
 
     async fn start(&self, docker_id: &str) -> Result<(), EngineError> {
         let lost = self.enter(Operation::Start).await?;
         let view = self.view(docker_id)?;
         if view.state.has_process() {
-            return answer(lost, ());
+            return answer(lost, ()).await;
         }
         let id = view.docker_id;
         {
@@ -221,7 +235,7 @@ impl Engine for FakeEngine {
             }
         }
         self.begin(&id);
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn stop(
@@ -232,7 +246,7 @@ impl Engine for FakeEngine {
         let lost = self.enter(Operation::Stop).await?;
         let view = self.view(docker_id)?;
         if !view.state.has_process() {
-            return answer(lost, ());
+            return answer(lost, ()).await;
         }
         let (obeys, own) = {
             let state = self.lock();
@@ -248,7 +262,7 @@ impl Engine for FakeEngine {
                 }
             }
         }
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn kill(&self, docker_id: &str, signal: &str) -> Result<(), EngineError> {
@@ -263,14 +277,14 @@ impl Engine for FakeEngine {
                 }
             }
         }
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn remove(&self, docker_id: &str) -> Result<(), EngineError> {
         let lost = self.enter(Operation::Remove).await?;
         let view = self.view(docker_id)?;
         self.remove_by_hand(&view.docker_id);
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn events(&self, since: Option<Timestamp>) -> Result<EventStream, EngineError> {
@@ -305,8 +319,8 @@ impl Engine for FakeEngine {
 
     async fn networks(&self) -> Result<Vec<NetworkView>, EngineError> {
         let lost = self.enter(Operation::Networks).await?;
-        let state = self.lock();
-        let list = state
+        let list = self
+            .lock()
             .networks
             .iter()
             .map(|(name, labels)| NetworkView {
@@ -315,8 +329,7 @@ impl Engine for FakeEngine {
                 labels: labels.clone(),
             })
             .collect();
-        drop(state);
-        answer(lost, list)
+        answer(lost, list).await
     }
 
     async fn ensure_network(
@@ -326,24 +339,31 @@ impl Engine for FakeEngine {
         labels: &Labels,
     ) -> Result<(), EngineError> {
         let lost = self.enter(Operation::EnsureNetwork).await?;
+        if self.lock().disk_full {
+            return refused(
+                FailureCode::DiskFull,
+                "failed to update store for object type *libnetwork.endpointCnt: no space left on device",
+            );
+        }
         let mut all = spec.labels.clone();
         all.extend(labels.clone());
         self.lock().networks.entry(name.to_owned()).or_insert(all);
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         let lost = self.enter(Operation::RemoveNetwork).await?;
-        let mut state = self.lock();
-        if state.containers.values().any(|c| c.view.state.has_process() && c.view.network_mode == name) {
-            return refused(FailureCode::Other, format!("network {name} has active endpoints"));
-        }
-        let was_there = state.networks.remove(name).is_some();
-        drop(state);
+        let was_there = {
+            let mut state = self.lock();
+            if state.containers.values().any(|c| c.view.state.has_process() && c.view.network_mode == name) {
+                return refused(FailureCode::Other, format!("network {name} has active endpoints"));
+            }
+            state.networks.remove(name).is_some()
+        };
         if was_there {
             self.emit(crate::EventKind::NetworkRemoved { name: name.to_owned() });
         }
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn ensure_volume(
@@ -353,8 +373,11 @@ impl Engine for FakeEngine {
         _labels: &Labels,
     ) -> Result<(), EngineError> {
         let lost = self.enter(Operation::EnsureVolume).await?;
+        if self.lock().disk_full {
+            return refused(FailureCode::DiskFull, "mkdir /var/lib/docker/volumes: no space left on device");
+        }
         self.lock().volumes.insert(name.to_owned());
-        answer(lost, ())
+        answer(lost, ()).await
     }
 
     async fn logs(&self, request: &LogsRequest) -> Result<OutputStream, EngineError> {
