@@ -2,15 +2,16 @@
 //! long as the test.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use control_store::{Store, StoreOptions};
 use tokio_postgres::{Client, NoTls};
+
+use crate::relay::Relay;
+use crate::server_log::ServerLog;
 
 /// A server.
 pub enum Cluster {
@@ -60,26 +61,28 @@ pub async fn connect(url: &str) -> Client {
 pub struct OwnCluster {
     directory: tempfile::TempDir,
     server: Option<Child>,
-    settings: Vec<String>,
+    log: Option<ServerLog>,
 }
 
 /// Who runs the server: it refuses to be run by root.
 const USER: &str = "postgres";
 
-fn binaries() -> PathBuf {
+/// Where PostgreSQL's programs are, if they are installed.
+fn binaries() -> Option<PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.map(|entry| entry.unwrap().path().join("bin")).collect())
         .unwrap_or_default();
     found.retain(|path: &PathBuf| path.join("initdb").exists());
     found.sort();
-    found.pop().expect(
-        "PostgreSQL is installed (apt-get install postgresql), or LARIAT_TEST_POSTGRES names a server",
-    )
+    found.pop()
 }
 
 /// A program of PostgreSQL as a user that it accepts, which ends when this thread does.
 fn program(name: &str) -> Command {
-    let path = binaries().join(name);
+    let path = binaries().expect(
+        "PostgreSQL is installed (apt-get install postgresql), or LARIAT_TEST_POSTGRES names a server",
+    );
+    let path = path.join(name);
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
     let mut command = Command::new("setpriv");
     if id == b"0\n" {
@@ -98,25 +101,8 @@ fn give_to_user(path: &Path) {
 impl OwnCluster {
     pub async fn start() -> Self {
         let mut cluster = Self::make();
-        cluster.settings.push("listen_addresses=".to_owned());
         cluster.run().await;
         cluster
-    }
-
-    /// One that also listens on a port of this machine, encrypted with the certificate and key.
-    pub async fn start_with_tls(certificate: &str, key: &str) -> (Self, u16) {
-        let mut cluster = Self::make();
-        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
-            let path = cluster.directory.path().join("data").join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-            give_to_user(&path);
-        }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}"), "ssl=on".to_owned()];
-        cluster.settings.extend(settings);
-        cluster.run().await;
-        (cluster, port)
     }
 
     fn make() -> Self {
@@ -129,66 +115,34 @@ impl OwnCluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Self { directory, server: None, settings: Vec::new() }
+        Self { directory, server: None, log: None }
     }
 
     /// Starts the server, and waits until it serves.
     pub async fn run(&mut self) {
         assert!(self.server.is_none());
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.directory.path().join("log"))
-            .unwrap();
+        // Killed, it leaves children for a moment, beside which a new one does not start.
+        if let Some(log) = &mut self.log {
+            log.ended().await;
+        }
         let mut command = program("postgres");
         command.arg("-D").arg(self.directory.path().join("data")).arg("-k").arg(self.directory.path());
         // What the system holds outlives the server, so what is lost when power fails need not be guarded here.
-        for setting in ["fsync=off", "max_connections=50", "shared_buffers=32MB"] {
+        for setting in ["listen_addresses=", "fsync=off", "max_connections=50", "shared_buffers=32MB"] {
             command.args(["-c", setting]);
         }
-        for setting in &self.settings {
-            command.args(["-c", setting]);
-        }
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        let mut server = command.spawn().unwrap();
-        let started = Instant::now();
-        loop {
-            match tokio_postgres::connect(&self.url("postgres"), NoTls).await {
-                Ok((client, connection)) => {
-                    drop(client);
-                    connection.await.unwrap();
-                    self.server = Some(server);
-                    return;
-                }
-                Err(error) => {
-                    let log =
-                        || std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-                    assert!(started.elapsed() < Duration::from_secs(60), "{error:?}\n{}", log());
-                    // Killed, it leaves children for a moment, beside which a new one does not start.
-                    if server.try_wait().unwrap().is_some() {
-                        server = command.spawn().unwrap();
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-        }
+        let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = self.log.insert(ServerLog::read(server.stderr.take().unwrap()));
+        self.server = Some(server);
+        log.ready().await;
     }
 
     pub fn url(&self, database: &str) -> String {
-        let port = self.port();
-        format!("postgres:///{database}?host={}&user=postgres&port={port}", self.directory.path().display())
-    }
-
-    fn port(&self) -> &str {
-        self.settings.iter().find_map(|setting| setting.strip_prefix("port=")).unwrap_or("5432")
-    }
-
-    pub fn socket(&self) -> PathBuf {
-        self.directory.path().join(format!(".s.PGSQL.{}", self.port()))
+        format!("postgres:///{database}?host={}&user=postgres", self.directory.path().display())
     }
 
     /// Ends the server without warning, as `kill -9` does.
-    pub fn kill(&mut self) {
+    fn kill(&mut self) {
         let mut server = self.server.take().unwrap();
         // Its children notice that it is gone, and end.
         server.kill().unwrap();
@@ -206,6 +160,50 @@ impl OwnCluster {
 impl Drop for OwnCluster {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// A server that a test may kill. One of our own where the programs are there; else the given one plays dead behind a
+/// relay: everybody is cut off in the middle of what he does, and nobody is let in.
+pub enum Mortal {
+    Own(Box<OwnCluster>),
+    Given { cluster: Arc<Cluster>, database: TestDatabase, relay: Relay },
+}
+
+impl Mortal {
+    /// One with a database that has our schema, and the address of that.
+    pub async fn get() -> (Self, String) {
+        if binaries().is_some() {
+            let cluster = Arc::new(Cluster::Own(OwnCluster::start().await));
+            let url = TestDatabase::from_template(cluster.clone()).await.url.clone();
+            let Ok(Cluster::Own(own)) = Arc::try_unwrap(cluster) else {
+                unreachable!("nobody else holds it")
+            };
+            return (Self::Own(Box::new(own)), url);
+        }
+        let cluster = Cluster::get().await;
+        let relay = Relay::start(&cluster);
+        let database = TestDatabase::from_template(cluster.clone()).await;
+        let url = relay.url(&database.name);
+        (Self::Given { cluster, database, relay }, url)
+    }
+
+    pub async fn kill(&mut self) {
+        match self {
+            Self::Own(own) => own.kill(),
+            Self::Given { cluster, database, relay } => {
+                relay.shut();
+                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+                cluster.admin().await.execute(end, &[&database.name]).await.unwrap();
+            }
+        }
+    }
+
+    pub async fn run(&mut self) {
+        match self {
+            Self::Own(own) => own.run().await,
+            Self::Given { relay, .. } => relay.reopen(),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use control_model::{Kind, Setting, SettingIntent, Stack, StackIntent, Tables, Tr
 use control_store::{CommitError, Store, StoreOptions};
 use rand::RngExt;
 
-use crate::cluster::{Cluster, OwnCluster, TestDatabase};
-use crate::support::{Place, sqlite_url};
+use crate::cluster::Mortal;
+use crate::support::{Place, sqlite_url, until};
 
 const TASKS: i64 = 16;
 /// The writes of one round of this file's own test; a round that is killed has no end.
@@ -145,11 +145,7 @@ async fn killed_servers_lose_nothing_on_postgres() {
 /// The database itself is killed, and started again, under servers that go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_database_loses_nothing() {
-    let cluster = Arc::new(Cluster::Own(OwnCluster::start().await));
-    let database = TestDatabase::from_template(cluster.clone()).await;
-    let url = database.url.clone();
-    drop(database);
-    let Ok(Cluster::Own(mut own)) = Arc::try_unwrap(cluster) else { unreachable!("nobody else holds it") };
+    let (mut server, url) = Mortal::get().await;
     let stores = [
         Store::open(&url, StoreOptions::default()).await.unwrap(),
         Store::open(&url, StoreOptions::default()).await.unwrap(),
@@ -174,13 +170,9 @@ async fn a_killed_database_loses_nothing() {
     for _ in 0..5 {
         let revision = stores[0].snapshot().revision.0;
         let more = rand::rng().random_range(50..400);
-        crate::support::eventually("some writes", async || match stores[0].snapshot().revision.0 {
-            now if now >= revision + more => Ok(()),
-            now => Err(now),
-        })
-        .await;
-        own.kill();
-        own.run().await;
+        until(&stores[0], "some writes", |tables| tables.revision.0 >= revision + more).await;
+        server.kill().await;
+        server.run().await;
     }
     stop.store(true, Ordering::Relaxed);
     let mut results = BTreeMap::new();
@@ -209,5 +201,4 @@ async fn a_killed_database_loses_nothing() {
     assert_eq!(tables.revision.0 as usize, tables.stacks.len());
     assert!(done >= 200 && unknown == 0, "{done} done, {unknown} unknown");
     store.close().await;
-    drop(own);
 }

@@ -6,7 +6,7 @@ use control_store::{CommitError, Lagged, StoreOptions};
 
 use crate::cluster::{Cluster, TestDatabase};
 use crate::suite::{insert, intent, stack};
-use crate::support::{Place, assert_same, eventually};
+use crate::support::{Place, assert_same, until};
 
 macro_rules! on_shared_engines {
     ($($name:ident),* $(,)?) => {
@@ -69,11 +69,7 @@ async fn both_write_at_once_and_agree(place: Place) {
     }
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());
     for store in &stores {
-        eventually("the last revision", async || match store.snapshot().revision {
-            Revision(100) => Ok(()),
-            other => Err(other),
-        })
-        .await;
+        until(store, "the last revision", |tables| tables.revision == Revision(100)).await;
         assert_same(&store.snapshot(), &stores[0].snapshot());
     }
     for store in &stores {
@@ -106,11 +102,7 @@ async fn who_missed_too_much_lists_again(place: Place) {
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), lagged).await.unwrap();
-    eventually("the whole picture", async || match two.snapshot().revision {
-        Revision(600) => Ok(()),
-        other => Err(other),
-    })
-    .await;
+    until(&two, "the whole picture", |tables| tables.revision == Revision(600)).await;
     assert_same(&one.snapshot(), &two.snapshot());
     one.close().await;
     two.close().await;
@@ -128,11 +120,8 @@ async fn the_purge_of_one_reaches_the_other(place: Place) {
     assert!(two.snapshot().stacks.get_raw(1).is_none());
     one.commit(insert(3, "c", 21)).await.unwrap();
     assert!(one.snapshot().stacks.get_raw(1).is_none());
-    eventually("the same picture", async || match two.snapshot().revision == one.snapshot().revision {
-        true => Ok(()),
-        false => Err((one.snapshot().revision, two.snapshot().revision)),
-    })
-    .await;
+    let last = one.snapshot().revision;
+    until(&two, "the same picture", |tables| tables.revision == last).await;
     assert_same(&one.snapshot(), &two.snapshot());
     one.close().await;
     two.close().await;
@@ -179,9 +168,8 @@ async fn a_lost_nudge_is_made_up_for() {
         INSERT INTO change VALUES (2, 'stack', 1, 5); \
         UPDATE sequence SET revision = 2, batch_epoch = 99; COMMIT";
     client.batch_execute(write).await.unwrap();
-    eventually("the write of the other", async || match stack(&store, 1).generation.0 {
-        7 => Ok(()),
-        other => Err(other),
+    until(&store, "the write of the other", |tables| {
+        tables.stacks.get_raw(1).is_some_and(|row| row.generation.0 == 7)
     })
     .await;
     store.close().await;

@@ -56,15 +56,22 @@ pub fn sqlite_url(directory: &Path) -> String {
     format!("sqlite:{}", directory.join("lariat.db").display())
 }
 
-/// Waits for a condition, and shows the last state where it does not come.
-pub async fn eventually<T: std::fmt::Debug>(what: &str, mut state: impl AsyncFnMut() -> Result<(), T>) {
-    let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        match state().await {
-            Ok(()) => return,
-            Err(last) if std::time::Instant::now() > limit => panic!("{what} did not come; last: {last:?}"),
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+/// Waits until a store's picture is as it shall be, looking again at each change that its feed tells.
+pub async fn until(store: &Store, what: &str, mut condition: impl FnMut(&Tables) -> bool) {
+    let wait = async {
+        loop {
+            // Taken before looking, so that no change falls between.
+            let mut watch = store.watch();
+            if condition(&store.snapshot()) {
+                return;
+            }
+            // Lagging is news too.
+            let _ = watch.next().await;
         }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    if tokio::time::timeout(limit, wait).await.is_err() {
+        panic!("{what} did not come; last: {:?}", store.snapshot());
     }
 }
 
