@@ -46,6 +46,14 @@ pub trait FileSource {
     /// # Errors
     /// Tells why the file cannot be had.
     fn read(&self, path: &str) -> Result<String, FileSourceError>;
+
+    /// Reads the content of a secret or config, which need not be text.
+    ///
+    /// # Errors
+    /// Tells why the file cannot be had.
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, FileSourceError> {
+        self.read(path).map(String::into_bytes)
+    }
 }
 
 /// Files held in memory, by their path.

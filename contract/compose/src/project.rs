@@ -13,6 +13,9 @@ use crate::variables::{Pair, dotenv, raw_lines};
 use crate::words;
 use crate::yaml::{self, Entry, Map, Node, Value};
 
+/// Bytes of one secret or config, as in Docker's own limits.
+const MOST_CONTENT: usize = 1 << 20;
+
 /// What every reader needs beside the value that it reads.
 pub(crate) struct Context<'a> {
     pub input: &'a ComposeInput<'a>,
@@ -26,6 +29,8 @@ pub(crate) struct Context<'a> {
     dotenv: BTreeMap<String, String>,
     /// Texts of further files, by path.
     texts: BTreeMap<String, String>,
+    /// How many secrets and configs were read from files.
+    contents: usize,
     /// Documents that `extends` reads from, by path.
     documents: BTreeMap<String, Rc<Document>>,
     /// What files of `NAME=value` lines hold, by path and manner of reading.
@@ -46,6 +51,7 @@ impl<'a> Context<'a> {
             folders: Vec::new(),
             dotenv: BTreeMap::new(),
             texts: BTreeMap::new(),
+            contents: 0,
             documents: BTreeMap::new(),
             pairs: BTreeMap::new(),
             budget: input.limits.expanded_bytes,
@@ -70,17 +76,17 @@ impl<'a> Context<'a> {
         number
     }
 
-    /// Takes up a further file; `None` after a fault, or when it is missing and need not be there.
-    pub fn read_file(&mut self, field: &Field<'_>, path: &str, required: bool) -> Option<(String, String)> {
-        let full = match join(self.folder(field.at()), path) {
-            Ok(full) => full,
+    /// The path of a further file below the folder of the project; `None` after a fault.
+    fn locate(&mut self, field: &Field<'_>, path: &str) -> Option<String> {
+        match join(self.folder(field.at()), path) {
+            Ok(full) => Some(full),
             Err(JoinError::Absolute) => {
                 field.error(
                     &mut self.report,
                     format!("`{}` is not a path inside the project", shorten(path)),
                     "copy the file into the folder of the project, and name it relative to that folder",
                 );
-                return None;
+                None
             }
             Err(JoinError::Outside) => {
                 field.error(
@@ -88,18 +94,64 @@ impl<'a> Context<'a> {
                     format!("`{}` lies outside the folder of the project", shorten(path)),
                     "copy the file into the folder of the project, or start one folder further up",
                 );
-                return None;
+                None
             }
-        };
-        if let Some(text) = self.texts.get(&full) {
-            return Some((full.clone(), text.clone()));
         }
-        if self.texts.len() + self.folders.len() >= self.input.limits.files {
+    }
+
+    /// Whether there is room for one more file; says so otherwise.
+    fn has_room(&mut self, field: &Field<'_>) -> bool {
+        let room = self.texts.len() + self.folders.len() + self.contents < self.input.limits.files;
+        if !room {
             field.error(
                 &mut self.report,
                 format!("the project has more than {} files", self.input.limits.files),
                 "put several of them into one",
             );
+        }
+        room
+    }
+
+    /// Says why a file cannot be had.
+    fn unread(&mut self, field: &Field<'_>, full: &str, error: &FileSourceError) {
+        field.error(
+            &mut self.report,
+            format!("could not read `{}`: {error}", shorten(full)),
+            "check the path, which starts from the folder of the file that names it, and send the file too",
+        );
+    }
+
+    /// Reads the content of a secret or config; `None` after a fault.
+    pub fn read_content(&mut self, field: &Field<'_>, path: &str) -> Option<Vec<u8>> {
+        let full = self.locate(field, path)?;
+        if !self.has_room(field) {
+            return None;
+        }
+        self.contents += 1;
+        match self.input.sources.read_bytes(&full) {
+            Ok(bytes) if bytes.len() > MOST_CONTENT => {
+                field.error(
+                    &mut self.report,
+                    format!("`{full}` has {} bytes; at most {MOST_CONTENT} are taken", bytes.len()),
+                    "put large data into a volume",
+                );
+                None
+            }
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.unread(field, &full, &error);
+                None
+            }
+        }
+    }
+
+    /// Takes up a further file; `None` after a fault, or when it is missing and need not be there.
+    pub fn read_file(&mut self, field: &Field<'_>, path: &str, required: bool) -> Option<(String, String)> {
+        let full = self.locate(field, path)?;
+        if let Some(text) = self.texts.get(&full) {
+            return Some((full.clone(), text.clone()));
+        }
+        if !self.has_room(field) {
             return None;
         }
         match self.input.sources.read(&full) {
@@ -121,11 +173,7 @@ impl<'a> Context<'a> {
             }
             Err(FileSourceError::Missing) if !required => None,
             Err(error) => {
-                field.error(
-                    &mut self.report,
-                    format!("could not read `{}`: {error}", shorten(&full)),
-                    "check the path, which starts from the folder of the file that names it, and send the file too",
-                );
+                self.unread(field, &full, &error);
                 None
             }
         }
@@ -178,9 +226,9 @@ impl<'a> Context<'a> {
         interpolate_map(&mut document.containers, root.key("containers"), &variables, budget, report);
         interpolate_map(&mut document.volumes, root.key("volumes"), &variables, budget, report);
         interpolate_map(&mut document.networks, root.key("networks"), &variables, budget, report);
+        interpolate_map(&mut document.configs, root.key("configs"), &variables, budget, report);
         if document.dialect == Dialect::Today {
             interpolate_map(&mut document.secrets, root.key("secrets"), &variables, budget, report);
-            interpolate_map(&mut document.configs, root.key("configs"), &variables, budget, report);
             for (key, node) in [("name", &mut document.name), ("include", &mut document.include)] {
                 if let Some(node) = node {
                     crate::interpolate::interpolate(node, root.key(key), &variables, budget, report);

@@ -3,7 +3,9 @@
 //! Both texts bear version 2, so that the old tools read them too. Docker's own settings go into the first, the
 //! platform's keys into the second. Reading both again gives the same plan.
 
+mod build;
 mod emit;
+mod files;
 mod launch;
 
 use contract_api::launch::{
@@ -51,7 +53,7 @@ const OWN_LABELS: &[&str] = &[
 
 /// Writes a plan as compose files.
 pub fn render(plan: &StackPlan) -> Rendered {
-    let mut files = Files::default();
+    let mut files = Files { names: files::Names::of(plan), ..Files::default() };
     for service in &plan.services {
         files.service(service, false);
     }
@@ -60,25 +62,29 @@ pub fn render(plan: &StackPlan) -> Rendered {
     }
     let volumes: Map<String, Value> =
         plan.volumes.iter().map(|volume| (volume.name.clone(), render_volume(volume))).collect();
-    let file = |sections: [(&str, Map<String, Value>); 3]| {
+    let file = |sections: Vec<(&str, Map<String, Value>)>| {
         let mut file = Map::from_iter([("version".to_owned(), json!("2"))]);
         for (key, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
             let mut section = Value::Object(section);
-            escape(&mut section);
+            // In this version of the format, variables have no meaning among secrets.
+            if key != "secrets" {
+                escape(&mut section);
+            }
             file.insert(key.to_owned(), section);
         }
         emit::yaml(&file)
     };
     Rendered {
-        docker_compose: file([
+        docker_compose: file(vec![
             ("services", files.services),
             ("containers", files.containers),
             ("volumes", volumes),
+            ("secrets", files::secrets(plan)),
+            ("configs", files::configs(plan)),
         ]),
-        rancher_compose: file([
+        rancher_compose: file(vec![
             ("services", files.platform_services),
             ("containers", files.platform_containers),
-            ("volumes", Map::new()),
         ]),
     }
 }
@@ -94,7 +100,9 @@ fn escape(value: &mut Value) {
 }
 
 #[derive(Default)]
-struct Files {
+struct Files<'p> {
+    /// What the secrets of the environment are called in the files.
+    names: files::Names<'p>,
     services: Map<String, Value>,
     containers: Map<String, Value>,
     platform_services: Map<String, Value>,
@@ -126,7 +134,7 @@ impl From<Keys> for Value {
     }
 }
 
-impl Files {
+impl Files<'_> {
     fn service(&mut self, service: &ServiceInput, alone: bool) {
         let mut docker = Keys::default();
         let mut platform = Keys::default();
@@ -158,7 +166,7 @@ impl Files {
                 config.labels.insert(label.to_owned(), value.clone());
             }
         }
-        launch::render(&config, alone, &mut docker, &mut platform);
+        launch::render(&config, alone, &self.names, &mut docker, &mut platform);
         if let Some(hostname) = &service.hostname {
             docker.put("hostname", hostname.as_str());
         }
@@ -197,7 +205,7 @@ impl Files {
         self.put(&service.name, docker, platform, alone);
         for sidekick in &service.secondary_launch_configs {
             let (mut docker, mut platform) = (Keys::default(), Keys::default());
-            launch::render(sidekick, alone, &mut docker, &mut platform);
+            launch::render(sidekick, alone, &self.names, &mut docker, &mut platform);
             self.put(sidekick.name.as_deref().unwrap_or_default(), docker, platform, alone);
         }
     }

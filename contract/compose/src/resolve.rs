@@ -2,12 +2,14 @@
 //!
 //! Names are checked here, when all services are known, so that a wrong one can be told from a missing file.
 
+mod contents;
 mod cycles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract_api::launch::{
-    Dependency, DependencyCondition, RestartPolicy, ServiceInput, ServiceKind, StackPlan, VolumeInput,
+    Dependency, DependencyCondition, FileInput, RestartPolicy, ServiceInput, ServiceKind, StackPlan,
+    VolumeInput,
 };
 use contract_values::check_stack_name;
 
@@ -53,19 +55,26 @@ pub(crate) fn resolve(cx: &mut Context<'_>, document: &Document) -> StackPlan {
     let volumes = volumes(cx, &document.volumes);
     check_volumes(cx, &drafts, &volumes, document.flat, services);
     check_networks(cx, &drafts, &document.networks, services);
-    for (section, map) in [("secrets", &document.secrets), ("configs", &document.configs)] {
-        if let Some((name, entry)) = map.first() {
-            let path = root.key(section);
-            cx.report.notice(
-                entry.at,
-                path.key(name),
-                format!("`{section}` are not available yet: what this section declares is not created"),
-            );
-        }
-    }
-    let mut plan = StackPlan { name: stack_name(cx, document), volumes, ..StackPlan::default() };
+    let secrets = contents::read(cx, contents::Sort::Secret, &document.secrets, &drafts, services);
+    let configs = contents::read(cx, contents::Sort::Config, &document.configs, &drafts, services);
+    name_secrets(&mut drafts, &secrets);
+    let mut plan =
+        StackPlan { name: stack_name(cx, document), volumes, secrets, configs, ..StackPlan::default() };
     Relations::new(cx, drafts, services).finish(&mut plan);
     plan
+}
+
+/// Lets services name their secrets as the environment does.
+fn name_secrets(drafts: &mut [Draft], secrets: &[FileInput]) {
+    for config in drafts.iter_mut().map(|draft| &mut draft.input.launch_config) {
+        let of_build = config.build.iter_mut().flat_map(|build| &mut build.options.secrets);
+        for reference in config.secrets.iter_mut().chain(of_build) {
+            let declared = secrets.iter().find(|input| Some(&input.name) == reference.secret.as_ref());
+            if let Some(declared) = declared {
+                reference.secret = Some(declared.environment_name().to_owned());
+            }
+        }
+    }
 }
 
 fn stack_name(cx: &mut Context<'_>, document: &Document) -> Option<String> {

@@ -5,6 +5,7 @@
 
 mod build;
 mod deploy;
+mod files;
 mod network;
 pub(crate) mod platform;
 mod ports;
@@ -46,12 +47,21 @@ pub(crate) struct Draft {
     pub named_volumes: Vec<(String, At)>,
     /// Networks by name, with the places that name them.
     pub networks: Vec<(String, At)>,
+    pub secrets: Vec<Granted>,
+    pub configs: Vec<Granted>,
 }
 
 impl Draft {
     fn config(&mut self) -> &mut LaunchConfig {
         &mut self.input.launch_config
     }
+}
+
+/// A secret or config that a service may read, and the place that says so.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Granted {
+    pub name: String,
+    pub at: At,
 }
 
 /// Every key that a service may have, in the order of the alphabet.
@@ -397,7 +407,7 @@ fn kind_of_image(image: &ImageRef) -> Option<ServiceKind> {
 }
 
 /// Adds an unknown key of a map below a service to the report.
-fn unknown(key: &str, at: At, path: Path<'_>, known: &[&str], cx: &mut Context<'_>) {
+pub(crate) fn unknown(key: &str, at: At, path: Path<'_>, known: &[&str], cx: &mut Context<'_>) {
     if cx.report.is_full() {
         return cx.report.overflow();
     }
@@ -405,7 +415,7 @@ fn unknown(key: &str, at: At, path: Path<'_>, known: &[&str], cx: &mut Context<'
 }
 
 /// Whether plain `yes` and `no` in texts count as truth values.
-fn old_words(cx: &Context<'_>) -> bool {
+pub(crate) fn old_words(cx: &Context<'_>) -> bool {
     cx.dialect == Dialect::Old
 }
 

@@ -9,8 +9,11 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     }
     let word = word.to_ascii_lowercase().replace('-', "_");
     let limit = (word.chars().count() / 3).max(1);
+    // Among very many names a proposal is worth no more time.
+    const MOST: usize = 500;
     known
         .into_iter()
+        .take(MOST)
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= limit)
         .map(|candidate| {
             let folded = candidate.to_ascii_lowercase().replace('-', "_");

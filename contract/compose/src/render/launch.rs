@@ -6,15 +6,22 @@ use contract_api::launch::{BlkioDeviceOption, DeviceRequest, EngineMount, Launch
 use contract_values::Duration;
 use serde_json::{Map, Value, json};
 
-use super::{Keys, health_check, labels, text_map};
+use super::files::Names;
+use super::{Keys, build, files, health_check, labels, text_map};
 use crate::words::write_duration;
 
 /// Writes Docker's settings into `docker` and the platform's into `platform`.
-pub(super) fn render(config: &LaunchConfig, alone: bool, docker: &mut Keys, platform: &mut Keys) {
+pub(super) fn render(
+    config: &LaunchConfig,
+    alone: bool,
+    names: &Names,
+    docker: &mut Keys,
+    platform: &mut Keys,
+) {
     docker.put("image", config.image());
-    process(config, alone, docker);
+    process(config, alone, names, docker);
     network(config, docker);
-    storage(config, docker);
+    storage(config, names, docker);
     resources(config, docker);
     security(config, docker);
     deploy(config, alone, docker);
@@ -28,15 +35,9 @@ pub(super) fn render(config: &LaunchConfig, alone: bool, docker: &mut Keys, plat
     platform.put("disks", config.disks.iter().map(|disk| json!(disk)).collect::<Vec<_>>());
 }
 
-fn process(config: &LaunchConfig, alone: bool, docker: &mut Keys) {
+fn process(config: &LaunchConfig, alone: bool, names: &Names, docker: &mut Keys) {
     if let Some(build) = &config.build {
-        let mut keys = Keys::default();
-        keys.put("context", build.remote.as_deref().or(build.context.as_deref()));
-        keys.put("dockerfile", build.dockerfile.as_deref());
-        keys.put("target", build.target.as_deref());
-        keys.put("no_cache", build.nocache);
-        keys.put("args", text_map(&build.args));
-        docker.put("build", keys);
+        docker.put("build", build::render(build, names));
     }
     let words = |words: &Option<Vec<String>>| words.as_ref().map(|words| json!(words));
     for (key, value) in [("command", words(&config.command)), ("entrypoint", words(&config.entry_point))] {
@@ -112,7 +113,7 @@ fn network(config: &LaunchConfig, docker: &mut Keys) {
     }
 }
 
-fn storage(config: &LaunchConfig, docker: &mut Keys) {
+fn storage(config: &LaunchConfig, names: &Names, docker: &mut Keys) {
     let mut volumes: Vec<Value> = config.data_volumes.iter().map(|volume| json!(volume)).collect();
     volumes.extend(config.engine_mounts.iter().map(mount));
     docker.put("volumes", volumes);
@@ -130,6 +131,8 @@ fn storage(config: &LaunchConfig, docker: &mut Keys) {
     docker.put("read_only", config.read_only);
     docker.put("shm_size", config.shm_size);
     docker.put("storage_opt", text_map(&config.storage_opt));
+    docker.put("secrets", files::grants_of_secrets(&config.secrets, names));
+    docker.put("configs", files::grants_of_configs(&config.configs));
 }
 
 fn mount(mount: &EngineMount) -> Value {
@@ -166,14 +169,7 @@ fn resources(config: &LaunchConfig, docker: &mut Keys) {
     docker.put("pids_limit", config.pids_limit);
     docker.put("oom_kill_disable", config.oom_kill_disable);
     docker.put("oom_score_adj", config.oom_score_adj);
-    let limit = |limit: &Ulimit| {
-        let bounds = match (limit.soft, limit.hard) {
-            (Some(soft), Some(hard)) if soft != hard => json!({"soft": soft, "hard": hard}),
-            (soft, hard) => json!(soft.or(hard)),
-        };
-        (limit.name.clone(), bounds)
-    };
-    docker.put("ulimits", Value::Object(config.ulimits.iter().map(limit).collect()));
+    docker.put("ulimits", ulimits(&config.ulimits));
     docker.put("blkio_weight", config.blkio_weight);
     let devices = |pick: fn(&BlkioDeviceOption) -> Option<i64>| -> Vec<String> {
         let options: &BTreeMap<String, BlkioDeviceOption> = &config.blkio_device_options;
@@ -184,6 +180,17 @@ fn resources(config: &LaunchConfig, docker: &mut Keys) {
     docker.put("device_write_bps", devices(|option| option.write_bps));
     docker.put("device_read_iops", devices(|option| option.read_iops));
     docker.put("device_write_iops", devices(|option| option.write_iops));
+}
+
+pub(super) fn ulimits(limits: &[Ulimit]) -> Value {
+    let limit = |limit: &Ulimit| {
+        let bounds = match (limit.soft, limit.hard) {
+            (Some(soft), Some(hard)) if soft != hard => json!({"soft": soft, "hard": hard}),
+            (soft, hard) => json!(soft.or(hard)),
+        };
+        (limit.name.clone(), bounds)
+    };
+    Value::Object(limits.iter().map(limit).collect())
 }
 
 /// Billionths as a decimal number.

@@ -48,6 +48,8 @@ fn tree() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(crate::same_cases())]
+
     #[test]
     fn any_data_survives(value in tree()) {
         check(&value);

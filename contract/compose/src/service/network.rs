@@ -32,7 +32,7 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "depends_on" => depends_on(field, draft, cx),
         "network_mode" | "net" => network_mode(field, draft, cx),
         "networks" => networks(field, draft, cx),
-        "extra_hosts" => extra_hosts(field, draft, cx),
+        "extra_hosts" => draft.config().extra_hosts = extra_hosts(field, cx),
         "dns" => {
             for item in field.one_or_more(report) {
                 let Some(text) = item.filled_text(report) else { continue };
@@ -186,7 +186,7 @@ fn networks(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     }
 }
 
-fn extra_hosts(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
+pub(super) fn extra_hosts(field: &Field<'_>, cx: &mut Context<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
     let mut add = |name: &str, address: &str, item: &Field<'_>, cx: &mut Context<'_>| {
         let address = address.trim().trim_start_matches('[').trim_end_matches(']');
@@ -228,7 +228,7 @@ fn extra_hosts(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             }
         }
     }
-    draft.config().extra_hosts = hosts;
+    hosts
 }
 
 fn mac_address(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {

@@ -21,7 +21,7 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
     let report = &mut cx.report;
     match key {
         "image" => image(field, draft, cx),
-        "build" => draft.config().build = build::read(field, cx),
+        "build" => build::read(field, draft, cx),
         "dockerfile" => {
             let file = field.filled_text(report);
             draft.config().build.get_or_insert_default().dockerfile = file;

@@ -79,7 +79,7 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "pids_limit" => config.pids_limit = field.integer_in(report, -1, i64::MAX),
         "oom_kill_disable" => config.oom_kill_disable = field.boolean(report),
         "oom_score_adj" => config.oom_score_adj = field.integer_in(report, -1000, 1000),
-        "ulimits" => ulimits(field, draft, cx),
+        "ulimits" => config.ulimits = ulimits(field, cx),
         "blkio_config" => blkio_config(field, draft, cx),
         "blkio_weight" => config.blkio_weight = field.integer_in(report, 0, 1000),
         "blkio_weight_device"
@@ -177,6 +177,8 @@ fn capabilities(field: &Field<'_>, cx: &mut Context<'_>) -> Vec<String> {
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
         if CAPABILITIES.contains(&name) {
             names.push(name.to_owned());
+        } else if cx.report.is_full() {
+            cx.report.overflow();
         } else {
             item.error(
                 &mut cx.report,
@@ -188,7 +190,8 @@ fn capabilities(field: &Field<'_>, cx: &mut Context<'_>) -> Vec<String> {
     names
 }
 
-fn ulimits(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
+pub(super) fn ulimits(field: &Field<'_>, cx: &mut Context<'_>) -> Vec<Ulimit> {
+    let mut limits = Vec::new();
     const KNOWN: &[&str] = &[
         "as",
         "core",
@@ -245,8 +248,9 @@ fn ulimits(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             limit.soft = value.integer_in(&mut cx.report, -1, i64::MAX);
             limit.hard = limit.soft;
         }
-        draft.config().ulimits.push(limit);
+        limits.push(limit);
     }
+    limits
 }
 
 fn blkio_config(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use contract_api::launch::{EngineMount, LaunchConfig};
 
-use super::{Draft, unknown};
+use super::{Draft, files, unknown};
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
 use crate::words;
-use crate::yaml::Value;
 
 pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) -> bool {
     match key {
@@ -34,15 +33,8 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "read_only" => draft.config().read_only = field.boolean(&mut cx.report),
         "shm_size" => draft.config().shm_size = field.bytes(&mut cx.report),
         "storage_opt" => draft.config().storage_opt = field.text_map(&mut cx.report, false),
-        "secrets" | "configs" => {
-            if field.items(&mut cx.report).next().is_some() {
-                field.error(
-                    &mut cx.report,
-                    format!("`{key}` are not available yet"),
-                    "give the value in `environment` or in a file of a volume until they are",
-                );
-            }
-        }
+        "secrets" => files::secrets(field, draft, cx),
+        "configs" => files::configs(field, draft, cx),
         _ => return false,
     }
     true
@@ -365,18 +357,7 @@ fn settings(field: &Field<'_>, mount: &mut EngineMount, options: &mut Vec<String
             }
             "subpath" => mount.subpath = value.filled_text(report),
             "size" => mount.tmpfs_size = value.bytes(report),
-            "mode" => {
-                mount.tmpfs_mode = match &value.node.value {
-                    Value::Scalar(scalar) => {
-                        let digits = scalar.text.trim_start_matches("0o");
-                        u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o7777)
-                    }
-                    Value::Null | Value::List(_) | Value::Map(_) => None,
-                };
-                if mount.tmpfs_mode.is_none() {
-                    value.error(report, "this is no file mode", "write it in octal digits, as `0755`");
-                }
-            }
+            "mode" => mount.tmpfs_mode = files::file_mode(&value, cx),
             "recursive" | "labels" => value.notice(report, format!("`{key}` has no effect yet")),
             _ => unknown(key, at, value.path, KNOWN, cx),
         }

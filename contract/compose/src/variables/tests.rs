@@ -56,6 +56,8 @@ fn variable_files_of_the_old_cli() {
 }
 
 proptest! {
+    #![proptest_config(crate::same_cases())]
+
     #[test]
     fn any_text_is_taken_without_panic(text in "[A-C='\"$\\\\# \n{}:-]{0,60}") {
         let _ = (dot(&text), read_variables(&SourceFile::new("x", &text)), read_variables(&SourceFile::new("x.yml", &text)));

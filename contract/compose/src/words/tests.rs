@@ -74,6 +74,8 @@ fn sizes_and_times_read_with_units() {
 }
 
 proptest! {
+    #![proptest_config(crate::same_cases())]
+
     #[test]
     fn any_text_is_taken_without_panic(text in ".{0,40}") {
         let _ = (split(&text), bytes(&text), duration(&text), nearest(&text, ["ports"]));

@@ -1,23 +1,20 @@
 //! Files that mean harm: each is refused or read within bounds, and none makes the reader panic.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use crate::apps::round_trip;
 use crate::kit::{read, read_all};
 
-/// Reads a text within a time that only runaway work exceeds.
+/// Reads a text; runaway work shows as a test that the runner ends, runaway words here.
 fn bounded(name: &str, text: &str) -> String {
-    let start = Instant::now();
+    let start = std::time::Instant::now();
     let said = match read(text) {
         Ok(plan) => format!("{} services", plan.services.len()),
         Err(errors) => errors,
     };
-    let spent = start.elapsed();
-    println!("{spent:?}");
-    assert!(spent < Duration::from_secs(20), "{name} took {spent:?}");
+    println!("{:?} {name}", start.elapsed());
     assert!(said.len() < 100_000, "{name} said {} bytes", said.len());
     said
 }
@@ -201,7 +198,7 @@ fn any_value() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(crate::kit::cases(300))]
 
     #[test]
     fn any_text_is_taken_without_panic(text in any::<String>()) {

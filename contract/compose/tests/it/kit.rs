@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use contract_compose::{ComposeInput, SourceFile, StackPlan, load};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 /// Reads one file.
@@ -67,6 +69,18 @@ pub fn notices(text: &str) -> String {
     plan.notices.iter().map(|notice| format!("{notice}\n")).collect()
 }
 
+/// The same cases at each run; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others.
+pub fn cases(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    config
+}
+
 /// Compares with a golden file; `UPDATE_GOLDEN=1` renews it.
 #[track_caller]
 pub fn golden(name: &str, text: &str) {
@@ -76,5 +90,15 @@ pub fn golden(name: &str, text: &str) {
         return;
     }
     let want = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, want, "{} differs; UPDATE_GOLDEN=1 renews it", path.display());
+    if text == want {
+        return;
+    }
+    let line = text.lines().zip(want.lines()).take_while(|(new, old)| new == old).count();
+    panic!(
+        "{} differs from line {} on (UPDATE_GOLDEN=1 renews it)\n  is:     {:?}\n  wanted: {:?}",
+        path.display(),
+        line + 1,
+        text.lines().nth(line),
+        want.lines().nth(line)
+    );
 }
