@@ -19,6 +19,8 @@ pub enum Field {
     HostDecision,
     /// The completion of a host's removal.
     HostRemoval,
+    /// The removal of credentials that have ended.
+    CredentialRemoval,
     /// The completion of a volume's removal.
     VolumeRemoval,
 }

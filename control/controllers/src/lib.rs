@@ -13,6 +13,7 @@
 //! No controller sleeps, spawns or talks to hosts.
 
 mod container;
+mod credential;
 mod field;
 mod host;
 mod place;
@@ -105,6 +106,7 @@ impl Controllers {
         add::<container::ContainerController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         add::<host::HostController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         add::<volume::VolumeController>(&context, &stop, &tasks, &mut feed, &mut statuses);
+        add::<credential::CredentialController>(&context, &stop, &tasks, &mut feed, &mut statuses);
         tasks.spawn(feed.run(context, stop.clone()));
         tasks.close();
         Self { stop, tasks, statuses }

@@ -1,6 +1,8 @@
 //! Where the loops get their decisions from.
 
-use contract_values::{ContainerId, HostId, ProjectId, ServiceId, StackId, Timestamp, VolumeId};
+use contract_values::{
+    ContainerId, CredentialId, HostId, ProjectId, ServiceId, StackId, Timestamp, VolumeId,
+};
 use control_model::Tables;
 use control_plan::{Demand, Plan, Settings, Supply};
 
@@ -50,6 +52,11 @@ pub trait Planner: Send + Sync + 'static {
     /// Decides on a host.
     fn host(&self, tables: &Tables, settings: &Settings, now: Timestamp, id: HostId) -> Plan {
         control_plan::plan_host(tables, settings, now, id)
+    }
+
+    /// Decides on a credential that ends by itself.
+    fn credential(&self, tables: &Tables, now: Timestamp, id: CredentialId) -> Plan {
+        control_plan::plan_credential(tables, now, id)
     }
 
     /// Decides on a volume.

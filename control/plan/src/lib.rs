@@ -17,6 +17,7 @@
 
 mod assignment;
 mod container;
+mod credential;
 mod dependency;
 mod engine;
 mod host;
@@ -37,6 +38,7 @@ mod volume;
 
 pub use assignment::{assign_container, assignment, native_order, stack_network, support};
 pub use container::plan_container;
+pub use credential::plan_credential;
 pub use dependency::{Progress, dependency_progress};
 pub use host::plan_host;
 pub use ingest::{Ingested, ingest};

@@ -20,6 +20,7 @@ mod tls;
 
 pub use config::{ServerConfig, TlsMode};
 pub use control_http::{AddressBlockError, TrustedProxies};
+pub use first::WayInError;
 pub use run::{ServerError, run};
 
 #[cfg(test)]

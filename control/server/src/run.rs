@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use control_controllers::Controllers;
 use control_dispatch::{Dispatch, DispatchOptions, StartError};
-use control_http::{App, ServerSettings, SetupError, ensure_installed, router};
+use control_http::{App, ServerSettings, router};
 use control_model::{Clock as _, Random as _};
 use control_plan::Settings;
-use control_store::{CommitError, OpenError, Store, StoreOptions};
+use control_store::{OpenError, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +22,10 @@ use tokio_util::task::TaskTracker;
 use crate::adapters::Links;
 use crate::config::ServerConfig;
 use crate::door::Door;
+use crate::first::{WayIn, WayInError};
+use crate::key;
 use crate::seams::{SystemClock, SystemRandom};
 use crate::tls::{self, TlsError};
-use crate::{first, key};
 
 /// How long everything may take to end.
 const FAREWELL: Duration = Duration::from_secs(15);
@@ -50,12 +51,9 @@ pub enum ServerError {
     /// The database cannot be used.
     #[error("could not open the database")]
     Open(#[source] OpenError),
-    /// The first rows cannot be written.
-    #[error("could not set up the database")]
-    Install(#[source] SetupError),
-    /// The first administrator cannot be given a new way in.
-    #[error("could not give the first administrator a new way in")]
-    Reset(#[source] CommitError),
+    /// The database cannot be set up, or its administrator's way in not made.
+    #[error(transparent)]
+    WayIn(#[from] WayInError),
     /// The installation's key cannot be used.
     #[error("could not use the installation's key `{path}`")]
     Key {
@@ -121,14 +119,14 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
         path: config.data_folder.join(key::FILE).display().to_string(),
         source,
     })?;
-    let mut installation =
-        ensure_installed(&store, key, &random, SystemClock.now()).await.map_err(ServerError::Install)?;
-    let mut way_in = installation.first.take();
-    if config.reset_admin && way_in.is_none() {
-        way_in = Some(first::reset(&store, &random, SystemClock.now()).await.map_err(ServerError::Reset)?);
-    }
-    if let Some(credentials) = way_in {
-        first::show(&credentials, config.bootstrap_file.as_deref(), urls.first().map_or("", String::as_str));
+    let mut way_in = WayIn::prepare(&config.data_folder, &store, config.reset_admin, &random)?;
+    let installation = way_in.install(&store, key, &random, SystemClock.now()).await?;
+    let url = urls.first().map_or("", String::as_str);
+    if let Err(error) = way_in.show(config.bootstrap_file.as_deref(), url).and_then(|()| way_in.forget()) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the first administrator's password will be shown again at the next start"
+        );
     }
 
     let stop = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! API keys, registration tokens, passwords and sessions.
 
-use contract_values::{AccountId, CredentialId, Duration, ProjectId, Secret};
+use contract_values::{AccountId, CredentialId, Duration, ProjectId, Secret, Timestamp};
 use control_model::{Account, Credential, CredentialIntent, CredentialKind, Row, Tables};
 use serde_json::Map;
 
@@ -47,7 +47,7 @@ pub async fn create_api_key(
     Ok((insert(cx, intent).await?, Secret::new(secret)))
 }
 
-/// Makes a registration token of the scope's project.
+/// Makes a registration token of the scope's project, which opens nothing any more once it has expired.
 ///
 /// # Errors
 /// Fails at the root, and when the store does.
@@ -55,9 +55,12 @@ pub async fn create_registration_token(
     cx: &Cx,
     name: Option<String>,
     description: Option<String>,
+    expires: Option<Timestamp>,
 ) -> Result<CredentialId, AppError> {
+    check_end(cx, expires)?;
     let intent = CredentialIntent {
         kind: CredentialKind::RegistrationToken,
+        expires,
         name,
         description,
         project: Some(cx.project()?),
@@ -68,6 +71,20 @@ pub async fn create_registration_token(
         ..CredentialIntent::default()
     };
     insert(cx, intent).await
+}
+
+/// Checks that an end lies ahead: a token that opens nothing from the start is a mistake.
+fn check_end(cx: &Cx, expires: Option<Timestamp>) -> Result<(), AppError> {
+    match expires {
+        Some(at) if at <= cx.now => Err(AppError::field(
+            ErrorCode::InvalidOption,
+            "expires",
+            format!(
+                "`expires` is {at}, which is past; give a later time, or none for a token without an end"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Makes a user name and password for an account.
@@ -275,6 +292,8 @@ pub struct CredentialUpdate {
     pub description: Option<Option<String>>,
     /// Whether it is switched off.
     pub inactive: Option<bool>,
+    /// A new end, or none.
+    pub expires: Option<Option<Timestamp>>,
 }
 
 /// Changes a credential.
@@ -282,6 +301,7 @@ pub struct CredentialUpdate {
 /// # Errors
 /// [`ErrorCode::NotFound`] when it is gone.
 pub async fn update_credential(cx: &Cx, id: CredentialId, update: CredentialUpdate) -> Result<(), AppError> {
+    check_end(cx, update.expires.flatten())?;
     cx.commit(|tables, transaction| {
         let row = live(tables, id)?;
         let mut intent = row.intent.clone();
@@ -293,6 +313,9 @@ pub async fn update_credential(cx: &Cx, id: CredentialId, update: CredentialUpda
         }
         if let Some(inactive) = update.inactive {
             intent.inactive = inactive;
+        }
+        if let Some(expires) = update.expires {
+            intent.expires = expires;
         }
         if intent != row.intent {
             transaction.set_intent(row, intent);

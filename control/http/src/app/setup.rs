@@ -12,7 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::Random;
 use crate::app::setting::INSTALLATION_KEY;
 use crate::auth::scope::OWN_DIRECTORY;
-use crate::auth::secret::{hash_key, hash_password, hex, new_public_value, new_secret_value, new_uuid};
+use crate::auth::secret::{
+    hash_key, hash_password, hex, new_public_value, new_secret_value, new_uuid, verify,
+};
 
 /// The first project: `1a5`, which scripts know.
 pub const DEFAULT_PROJECT: ProjectId = ProjectId::new(5);
@@ -20,7 +22,7 @@ pub const DEFAULT_PROJECT: ProjectId = ProjectId::new(5);
 pub const ADMIN: AccountId = AccountId::new(1);
 
 /// What was made on a fresh database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FirstCredentials {
     /// The name under which the administrator signs in.
     pub user: String,
@@ -31,6 +33,34 @@ pub struct FirstCredentials {
     /// The secret half, shown once.
     pub secret_key: Secret,
 }
+
+impl FirstCredentials {
+    /// Draws a password and a key for a user name.
+    pub fn draw(user: &str, random: &Random) -> Self {
+        Self {
+            user: user.to_owned(),
+            password: Secret::new(new_secret_value(random)[..20].to_owned()),
+            access_key: new_public_value(random),
+            secret_key: Secret::new(new_secret_value(random)),
+        }
+    }
+
+    /// Whether they open this database.
+    pub fn work(&self, store: &Store) -> bool {
+        let tables = store.snapshot();
+        let credential = |public: &str, kind: CredentialKind| {
+            let row = tables.credentials.by_unique(public)?;
+            (row.intent.kind == kind && !row.is_going() && !row.intent.inactive).then_some(row)
+        };
+        credential(&self.access_key, CredentialKind::ApiKey)
+            .is_some_and(|row| row.intent.secret_hash == hash_key(self.secret_key.expose()))
+            && credential(&self.user, CredentialKind::Password)
+                .is_some_and(|row| verify(self.password.expose(), &row.intent.secret_hash))
+    }
+}
+
+/// The name under which the first administrator signs in.
+pub const FIRST_USER: &str = "admin";
 
 /// What a server needs to know of its installation.
 #[derive(Debug)]
@@ -70,6 +100,25 @@ pub async fn ensure_installed(
     random: &Random,
     now: Timestamp,
 ) -> Result<Installation, SetupError> {
+    install(store, key, FirstCredentials::draw(FIRST_USER, random), random, now).await
+}
+
+/// Whether a database has been set up, with whatever key.
+pub fn is_installed(store: &Store) -> bool {
+    store.snapshot().settings.by_unique(INSTALLATION_KEY).is_some()
+}
+
+/// The same with a way in that the caller has drawn, so that it can be kept safe before it is needed.
+///
+/// # Errors
+/// Fails when the store does, or when the key is another one than at the first time.
+pub async fn install(
+    store: &Store,
+    key: Secret,
+    first: FirstCredentials,
+    random: &Random,
+    now: Timestamp,
+) -> Result<Installation, SetupError> {
     if let Some(installation) = read(store, &key) {
         return installation;
     }
@@ -81,12 +130,6 @@ pub async fn ensure_installed(
         // Somebody else is at it: the row that both want decides who wins.
         tracing::debug!("another server has begun to set up this database");
     }
-    let first = FirstCredentials {
-        user: "admin".to_owned(),
-        password: Secret::new(new_secret_value(random)[..20].to_owned()),
-        access_key: new_public_value(random),
-        secret_key: Secret::new(new_secret_value(random)),
-    };
     let mut transaction = Transaction::new(now);
     let built_in = [
         ("admin", AccountKind::Admin),

@@ -1,6 +1,6 @@
 //! Stacks: from compose files to intents of services.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract_api::launch::{Notice, ServiceInput, StackPlan, VolumeInput};
 use contract_compose::{ComposeInput, SourceFile};
@@ -374,6 +374,17 @@ pub struct StackUpgrade {
     pub external_id: Option<String>,
 }
 
+/// What an upgrade of a stack came to. Services in neither list are as they were, with all their containers.
+#[derive(Clone, Debug, Default)]
+pub struct Upgraded {
+    /// What the files say without effect.
+    pub notices: Vec<Notice>,
+    /// Services that are new.
+    pub created: Vec<ServiceId>,
+    /// Services that were changed.
+    pub changed: Vec<ServiceId>,
+}
+
 /// Gives a stack new files: services that changed are changed, new ones are made, others stay as they are.
 ///
 /// A service that is not in the files any more stays, because a file that somebody forgot must not take a database
@@ -381,7 +392,7 @@ pub struct StackUpgrade {
 ///
 /// # Errors
 /// Names the file and line that is wrong; then nothing has changed.
-pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Result<Vec<Notice>, AppError> {
+pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Result<Upgraded, AppError> {
     let stack = live_stack(&cx.tables, id)?;
     let files = StackFiles {
         docker_compose: upgrade.docker_compose.clone().or_else(|| stack.intent.docker_compose.clone()),
@@ -389,72 +400,87 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
         environment: upgrade.environment.clone().unwrap_or_else(|| stack.intent.environment.clone()),
     };
     let plan = read_files(&stack.intent.name, &files).await?;
-    // More ids than are needed do no harm, and a service may vanish before the write.
+    // A stack that stays as it is costs nothing, not even ids.
+    let known: BTreeSet<String> = cx
+        .tables
+        .services
+        .of_stack(id)
+        .filter(|service| !service.is_going())
+        .map(|service| service.intent.name.to_lowercase())
+        .collect();
     let mut fresh = BTreeMap::new();
-    for service in &plan.services {
+    for service in plan.services.iter().filter(|service| !known.contains(&service.name.to_lowercase())) {
         fresh.insert(service.name.clone(), (cx.new_id::<Service>().await?, cx.new_uuid()));
     }
-    cx.commit(|tables, transaction| {
-        let stack = live_stack(tables, id)?;
-        let project = stack.intent.project.ok_or_else(AppError::not_found)?;
-        let old: BTreeMap<String, &Row<Service>> = tables
-            .services
-            .of_stack(id)
-            .filter(|service| !service.is_going())
-            .map(|service| (service.intent.name.to_lowercase(), &**service))
-            .collect();
-        let running = old.is_empty() && stack.intent.start_on_create || old.values().any(|s| s.intent.active);
-        let names: BTreeMap<&str, ServiceId> = plan
-            .services
-            .iter()
-            .map(|service| {
-                let known = old.get(&service.name.to_lowercase()).map(|service| service.id);
-                (service.name.as_str(), known.unwrap_or_else(|| fresh[&service.name].0))
-            })
-            .collect();
-        for service in &plan.services {
-            match old.get(&service.name.to_lowercase()) {
-                Some(row) => {
-                    let mut intent = intent_of(tables, project, &names, service, row.intent.clone())?;
-                    if intent.launch != row.intent.launch {
-                        intent.launch_version = row.intent.launch_version + 1;
+    let (created, changed) = cx
+        .commit(|tables, transaction| {
+            let (mut created, mut changed) = (Vec::new(), Vec::new());
+            let stack = live_stack(tables, id)?;
+            let project = stack.intent.project.ok_or_else(AppError::not_found)?;
+            let old: BTreeMap<String, &Row<Service>> = tables
+                .services
+                .of_stack(id)
+                .filter(|service| !service.is_going())
+                .map(|service| (service.intent.name.to_lowercase(), &**service))
+                .collect();
+            let running =
+                old.is_empty() && stack.intent.start_on_create || old.values().any(|s| s.intent.active);
+            let names: BTreeMap<&str, ServiceId> = plan
+                .services
+                .iter()
+                .map(|service| {
+                    let known = old.get(&service.name.to_lowercase()).map(|service| service.id);
+                    let id = known.or_else(|| fresh.get(&service.name).map(|(id, _)| *id));
+                    let gone =
+                        || AppError::new(ErrorCode::Conflict, "a service was removed meanwhile; try again");
+                    Ok((service.name.as_str(), id.ok_or_else(gone)?))
+                })
+                .collect::<Result<_, AppError>>()?;
+            for service in &plan.services {
+                match old.get(&service.name.to_lowercase()) {
+                    Some(row) => {
+                        let mut intent = intent_of(tables, project, &names, service, row.intent.clone())?;
+                        if intent.launch != row.intent.launch {
+                            intent.launch_version = row.intent.launch_version + 1;
+                        }
+                        if intent != row.intent {
+                            changed.push(row.id);
+                            transaction.set_intent(*row, intent);
+                        }
                     }
-                    if intent != row.intent {
-                        transaction.set_intent(*row, intent);
+                    None => {
+                        let base = ServiceIntent {
+                            project: Some(project),
+                            stack: Some(id),
+                            active: running,
+                            start_on_create: running,
+                            scale: service.scale.unwrap_or(1),
+                            launch_version: 1,
+                            system: stack.intent.system,
+                            ..ServiceIntent::default()
+                        };
+                        let intent = intent_of(tables, project, &names, service, base)?;
+                        let (service_id, uuid) = &fresh[&service.name];
+                        created.push(*service_id);
+                        transaction.insert::<Service>(*service_id, uuid.clone(), intent);
                     }
-                }
-                None => {
-                    let base = ServiceIntent {
-                        project: Some(project),
-                        stack: Some(id),
-                        active: running,
-                        start_on_create: running,
-                        scale: service.scale.unwrap_or(1),
-                        launch_version: 1,
-                        system: stack.intent.system,
-                        ..ServiceIntent::default()
-                    };
-                    let intent = intent_of(tables, project, &names, service, base)?;
-                    let (service_id, uuid) = &fresh[&service.name];
-                    transaction.insert::<Service>(*service_id, uuid.clone(), intent);
                 }
             }
-        }
-        let mut intent = stack.intent.clone();
-        intent.docker_compose.clone_from(&files.docker_compose);
-        intent.rancher_compose.clone_from(&files.rancher_compose);
-        intent.environment.clone_from(&files.environment);
-        intent.volumes = templates_of(&plan.volumes);
-        if let Some(external_id) = &upgrade.external_id {
-            intent.external_id = Some(external_id.clone());
-        }
-        if intent != stack.intent {
-            transaction.set_intent(stack, intent);
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(plan.notices)
+            let mut intent = stack.intent.clone();
+            intent.docker_compose.clone_from(&files.docker_compose);
+            intent.rancher_compose.clone_from(&files.rancher_compose);
+            intent.environment.clone_from(&files.environment);
+            intent.volumes = templates_of(&plan.volumes);
+            if let Some(external_id) = &upgrade.external_id {
+                intent.external_id = Some(external_id.clone());
+            }
+            if intent != stack.intent {
+                transaction.set_intent(stack, intent);
+            }
+            Ok((created, changed))
+        })
+        .await?;
+    Ok(Upgraded { notices: plan.notices, created, changed })
 }
 
 /// Starts or stops every service of a stack.

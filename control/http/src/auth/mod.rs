@@ -159,7 +159,7 @@ pub async fn authenticate(
         Proof::None => Ok(Caller::Anonymous),
         Proof::Malformed => Err(unauthorized()),
         Proof::Pair { public, secret } if public == "registrationToken" => {
-            registration(shared, tables, secret.expose(), now).ok_or_else(unauthorized)
+            Ok(registration(shared, tables, secret.expose(), now)?)
         }
         Proof::Pair { public, secret } => {
             let credential = usable(tables, public, now).filter(|credential| {
@@ -260,15 +260,51 @@ pub fn session<'a>(
     Some((caller_of(tables, credential)?, credential))
 }
 
+/// Why a registration token opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenTrouble {
+    /// No project has given it out, or it was switched off or removed.
+    Unknown,
+    /// It has ended. Only who holds the whole token is told.
+    Expired(Timestamp),
+}
+
+impl From<TokenTrouble> for AppError {
+    fn from(trouble: TokenTrouble) -> Self {
+        match trouble {
+            TokenTrouble::Unknown => unauthorized(),
+            TokenTrouble::Expired(at) => Self::new(ErrorCode::Unauthorized, token_expired(at)),
+        }
+    }
+}
+
+/// Says that a registration token has ended, and what to do.
+pub fn token_expired(at: Timestamp) -> String {
+    format!("this registration token expired at {at}; run `lariat hosts add` for a new command")
+}
+
 /// Reads a registration token.
-pub fn registration(shared: &Shared, tables: &Tables, token: &str, now: Timestamp) -> Option<Caller> {
-    let public = token.split(':').next()?;
-    let credential = usable(tables, public, now)?;
+///
+/// # Errors
+/// Says whether it has ended or never opened anything.
+pub fn registration(
+    shared: &Shared,
+    tables: &Tables,
+    token: &str,
+    now: Timestamp,
+) -> Result<Caller, TokenTrouble> {
+    let public = token.split(':').next().unwrap_or_default();
+    let credential = tables.credentials.by_unique(public).ok_or(TokenTrouble::Unknown)?;
     let intent = &credential.intent;
     let right = intent.kind == CredentialKind::RegistrationToken
-        && shared.signer.is_registration(token, public, &intent.secret_hash);
-    let project = intent.project.filter(|_| right)?;
-    Some(Caller::Registration { project, credential: credential.id })
+        && shared.signer.is_registration(token, public, &intent.secret_hash)
+        && !credential.is_going()
+        && !intent.inactive;
+    let project = intent.project.filter(|_| right).ok_or(TokenTrouble::Unknown)?;
+    match intent.expires {
+        Some(at) if at <= now => Err(TokenTrouble::Expired(at)),
+        Some(_) | None => Ok(Caller::Registration { project, credential: credential.id }),
+    }
 }
 
 fn caller_of(tables: &Tables, credential: &Row<Credential>) -> Option<Caller> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use contract_api::{Row as ApiRow, format_id};
 use contract_values::{ContainerId, PortMapping};
 use control_model::state::{
-    PublicState, Transitioning, container_health, container_reason, container_state, host_state,
-    service_health, service_state, simple_state, stack_state, volume_state,
+    PublicState, Transitioning, container_health, container_ready, container_reason, container_state,
+    host_state, service_health, service_state, simple_state, stack_state, volume_state,
 };
 use control_model::{
     Account, AccountKind, AgentLink, Container, Credential, CredentialKind, Host, Member, MemberRole,
@@ -311,6 +311,11 @@ pub(super) fn service(cx: &Cx, row: &Row<Service>) -> ApiRow {
         .collect();
     let running =
         containers.iter().filter(|container| container.observation.rank == RunReport::Running).count();
+    // A job that has ended well is done, not missing.
+    let finished = containers
+        .iter()
+        .filter(|row| row.observation.rank == RunReport::Stopped && container_ready(row))
+        .count();
     let links: Map<String, Value> = intent
         .links
         .iter()
@@ -344,6 +349,8 @@ pub(super) fn service(cx: &Cx, row: &Row<Service>) -> ApiRow {
         .set("externalId", intent.external_id.clone())
         .set("scale", intent.scale)
         .set("currentScale", running)
+        .set("startOnce", intent.launch.start_once())
+        .set("finishedScale", finished)
         .set("createIndex", row.decision.next_create_index)
         .set("launchConfig", launch)
         .set("secondaryLaunchConfigs", Vec::<Value>::new())

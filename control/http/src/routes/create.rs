@@ -56,8 +56,13 @@ pub async fn create(
             format_id(id)
         }
         "registrationToken" => format_id(
-            credential::create_registration_token(cx, fields.text("name"), fields.text("description"))
-                .await?,
+            credential::create_registration_token(
+                cx,
+                fields.text("name"),
+                fields.text("description"),
+                fields.date("expires"),
+            )
+            .await?,
         ),
         "password" => {
             let owner = match key_owner(context, &fields)? {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, header};
 use contract_api::{ErrorCode, IdError, parse_reference};
-use contract_values::{Id, Secret};
+use contract_values::{Id, Secret, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::app::AppError;
@@ -97,6 +97,15 @@ impl Fields<'_> {
                 let code = if number < 0 { ErrorCode::MinLimitExceeded } else { ErrorCode::MaxLimitExceeded };
                 AppError::field(code, name, format!("`{name}` is {number}, which is out of range"))
             }),
+        }
+    }
+
+    /// A date.
+    pub fn date(&self, name: &str) -> Option<Timestamp> {
+        match self.0.get(name)? {
+            Value::Number(at) => at.as_i64().map(Timestamp),
+            Value::String(text) => contract_api::parse_date(text),
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use crate::Shared;
 use crate::app::{AppError, ErrorCode};
-use crate::auth::registration;
+use crate::auth::{TokenTrouble, registration, token_expired};
 use crate::routes::reply::Reply;
 use crate::routes::request::Origin;
 
@@ -33,14 +33,25 @@ fn quote(text: &str) -> String {
 /// The install script of a registration token.
 ///
 /// # Errors
-/// [`ErrorCode::NotFound`] for a token that no project has given out.
+/// [`ErrorCode::NotFound`] for a token that no project has given out. One that has ended gives a script that says so.
 pub fn install(shared: &Shared, path: &str, origin: &Origin, client: IpAddr) -> Result<Reply, AppError> {
     let token = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
     let token = percent_encoding::percent_decode_str(token).decode_utf8_lossy();
     let tables = shared.store.snapshot();
-    registration(shared, &tables, &token, shared.now()).ok_or_else(|| {
-        AppError::new(ErrorCode::NotFound, "this registration token is unknown, switched off or removed")
-    })?;
+    match registration(shared, &tables, &token, shared.now()) {
+        Ok(_) => {}
+        Err(TokenTrouble::Unknown) => {
+            return Err(AppError::new(
+                ErrorCode::NotFound,
+                "this registration token is unknown, switched off or removed",
+            ));
+        }
+        // `curl -f` drops the text of an error, so the one who pasted the command is told by a script.
+        Err(TokenTrouble::Expired(at)) => {
+            let text = quote(&format!("error: {}", token_expired(at)));
+            return Ok(Reply::text(format!("#!/bin/sh\necho {text} >&2\nexit 1\n")));
+        }
+    }
     let base = crate::app::setting::value(&tables, "api.host")
         .filter(|host| host.starts_with("http://") || host.starts_with("https://"))
         .map(|host| host.trim_end_matches('/').to_owned())

@@ -1,7 +1,7 @@
 //! PUT, DELETE and actions: from a checked input to a call of `app`.
 
 use axum::http::StatusCode;
-use contract_api::{Schema, Schemas, in_version, parse_reference, validate_input};
+use contract_api::{Schema, Schemas, format_id, in_version, parse_reference, validate_input};
 use contract_values::{Secret, kind};
 use control_model::{AnyRow, CredentialKind};
 use serde_json::{Map, Value, json};
@@ -96,6 +96,7 @@ pub async fn update(context: &Context, item: &Item, checked: &Map<String, Value>
                 name: fields.change("name"),
                 description: fields.change("description"),
                 inactive: None,
+                expires: checked.contains_key("expires").then(|| fields.date("expires")),
             };
             credential::update_credential(cx, row.id, update).await?;
         }
@@ -243,9 +244,13 @@ async fn run(
                 environment: fields.texts("environment").or_else(|| fields.texts("answers")),
                 external_id: fields.text("externalId"),
             };
-            let notices = stack::upgrade_stack(cx, row.id, upgrade).await?;
+            let upgraded = stack::upgrade_stack(cx, row.id, upgrade).await?;
             let mut document = context.show_fresh(item)?;
-            document["notices"] = notice_texts(&notices);
+            let ids =
+                |ids: &[contract_values::ServiceId]| ids.iter().copied().map(format_id).collect::<Vec<_>>();
+            document["notices"] = notice_texts(&upgraded.notices);
+            document["createdServiceIds"] = ids(&upgraded.created).into();
+            document["changedServiceIds"] = ids(&upgraded.changed).into();
             return Ok(Reply::Json(status, document));
         }
         (Item::Row(AnyRow::Stack(row)), "exportconfig") => {

@@ -1,3 +1,5 @@
+use contract_values::Timestamp;
+use control_model::{CredentialIntent, Transaction};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
@@ -110,4 +112,53 @@ async fn two_agents_with_one_identity_are_refused() {
     assert_eq!(world.admin(&off, json!({})).await.status, 202);
     let answer = world.call(&token, "POST /v1/agent/register", body, &[]).await;
     assert_eq!(answer.outcome(), "401 Unauthorized", "a token that is switched off opens nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_registration_token_says_so_and_opens_nothing() {
+    let world = World::start().await;
+    let tokens = "POST /v2-beta/projects/1a5/registrationtokens";
+    for wrong in [json!("2001-01-01T00:00:00Z"), json!(0)] {
+        let answer = world.admin(tokens, json!({"expires": wrong})).await;
+        assert_eq!(answer.outcome(), "422 InvalidOption expires", "{}", answer.text);
+    }
+    let wrong = world.admin(tokens, json!({"expires": "tomorrow"})).await;
+    assert_eq!(wrong.outcome(), "422 InvalidDateFormat expires", "{}", wrong.text);
+    let made = world.admin(tokens, json!({"expires": "2999-01-01T00:00:00Z"})).await;
+    assert_eq!(made.body["expires"], "2999-01-01T00:00:00Z", "{}", made.text);
+    let keys =
+        Keys { public: "registrationToken".into(), secret: made.body["token"].as_str().unwrap().into() };
+    let script = format!("GET {}", made.body["registrationUrl"].as_str().unwrap());
+    let body = json!({"uuid": "0123456789abcdef", "hostname": "metal"});
+    let first = world.call(&keys, "POST /v1/agent/register", body.clone(), &[]).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+
+    let id: i64 = made.id()[2..].parse().unwrap();
+    let row = world.store.snapshot().credentials.get_raw(id).unwrap().clone();
+    let mut transaction = Transaction::new(Timestamp(2000));
+    transaction.set_intent(&*row, CredentialIntent { expires: Some(Timestamp(1000)), ..row.intent.clone() });
+    world.store.commit(transaction).await.unwrap();
+
+    let refused = world.call(&keys, "POST /v1/agent/register", body.clone(), &[]).await;
+    assert_eq!(refused.outcome(), "401 Unauthorized");
+    let text =
+        "this registration token expired at 1970-01-01T00:00:01Z; run `lariat hosts add` for a new command";
+    assert_eq!(refused.body["message"], text);
+    // Whoever pastes the old command reads the same, and nothing is installed.
+    let answer = world.call(&Keys::default(), &script, Value::Null, &[]).await;
+    assert_eq!(answer.status, 200);
+    let run = std::process::Command::new("sh").arg("-c").arg(&answer.text).output().unwrap();
+    assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0), "{}", answer.text);
+    assert_eq!(String::from_utf8_lossy(&run.stderr).trim(), format!("error: {text}"));
+    // Who knows the public half only learns nothing.
+    let public = keys.secret.split(':').next().unwrap();
+    let guess = Keys { secret: format!("{public}:1:x"), ..keys.clone() };
+    let guessed = world.call(&guess, "POST /v1/agent/register", body.clone(), &[]).await;
+    assert!(guessed.status == 401 && !guessed.text.contains("expired"), "{}", guessed.text);
+    // A later end makes it good again; none at all makes it last.
+    let path = format!("POST /v2-beta/projects/1a5/registrationtokens/{}/?action=update", made.id());
+    let put = world.admin(&path, json!({"expires": null})).await;
+    assert_eq!((put.status, put.body["expires"].clone()), (202, Value::Null), "{}", put.text);
+    let again = world.call(&keys, "POST /v1/agent/register", body, &[]).await;
+    assert_eq!(again.status, 201, "{}", again.text);
 }

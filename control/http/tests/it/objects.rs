@@ -1,3 +1,5 @@
+use contract_values::Incarnation;
+use control_model::{Kind, Origin, RunReport, Transaction};
 use serde_json::{Value, json};
 
 use crate::world::{COMPOSE, World};
@@ -94,10 +96,19 @@ async fn new_files_change_what_changed_and_no_more() {
     assert_eq!(find(&after, "web").intent.launch_version, 2);
     assert_eq!(find(&after, "app"), find(&before, "app"), "an unchanged service is not written");
     assert!(find(&after, "cache").intent.active, "a new service runs as the others do");
-    // The same again changes nothing at all.
+    let id_of = |name: &str| format!("1s{}", find(&after, name).id.raw());
+    assert_eq!(answer.body["changedServiceIds"], json!([id_of("web")]));
+    assert_eq!(answer.body["createdServiceIds"], json!([id_of("cache")]));
+    // The same again changes nothing at all, and says so.
     let revision = world.store.snapshot().revision;
-    world.admin(&upgrade, json!({"dockerCompose": changed})).await;
+    let same = world.admin(&upgrade, json!({"dockerCompose": changed})).await;
     assert_eq!(world.store.snapshot().revision, revision);
+    assert_eq!(same.body["changedServiceIds"], json!([]));
+    assert_eq!(same.body["createdServiceIds"], json!([]));
+    assert_eq!(
+        world.store.reserve_ids(Kind::Service, 1).await.unwrap().start,
+        find(&after, "cache").id.raw() + 1
+    );
     let bad = world.admin(&upgrade, json!({"dockerCompose": "services: 5"})).await;
     assert_eq!(bad.status, 422, "{}", bad.text);
     assert_eq!(world.store.snapshot().revision, revision);
@@ -349,4 +360,36 @@ async fn v1_shows_the_same_things_in_its_own_words() {
     assert_eq!(made.status, 201, "{}", made.text);
     let parent = world.get(made.body["links"]["environment"].as_str().unwrap()).await;
     assert_eq!(parent.body["name"], "shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_has_ended_well_counts_as_finished() {
+    let world = World::start().await;
+    let id = stack(&world, "jobs", "services:\n  job:\n    image: a\n    restart: 'no'\n").await;
+    let host = world.host(5, "metal").await;
+    let service = world.store.snapshot().services.named("job").next().unwrap().id;
+    let origin = Origin::Service { service, index: 1, create_index: 1, launch_version: 1 };
+    let container = world.container(5, host, "jobs-job-1", origin).await;
+    let path = format!("/v2-beta/projects/1a5/stacks/{id}/services");
+    let figures = async || {
+        let answer = world.get(&path).await;
+        let row = &answer.body["data"][0];
+        (row["startOnce"].clone(), row["currentScale"].clone(), row["finishedScale"].clone())
+    };
+    for (rank, exit_code, current, finished) in [
+        (RunReport::Running, None, 1, 0),
+        (RunReport::Stopped, Some(1), 0, 0),
+        (RunReport::Stopped, Some(0), 0, 1),
+    ] {
+        let row = world.store.snapshot().containers.get(container).unwrap().clone();
+        let mut transaction = Transaction::new(row.created);
+        let mut intent = row.intent.clone();
+        intent.launch = world.store.snapshot().services.get(service).unwrap().intent.launch.clone();
+        transaction.set_intent(&*row, intent);
+        let mut seen = row.observation.clone();
+        (seen.rank, seen.exit_code, seen.incarnation) = (rank, exit_code, Incarnation::default());
+        transaction.set_observation(&*row, seen);
+        world.store.commit(transaction).await.unwrap();
+        assert_eq!(figures().await, (json!(true), json!(current), json!(finished)), "{rank:?} {exit_code:?}");
+    }
 }
