@@ -46,9 +46,9 @@ pub fn offered(type_name: &str, state: &str) -> Vec<&'static str> {
             _ => vec!["remove", "upgrade", "activateservices", "deactivateservices", "exportconfig"],
         },
         "host" => match state {
-            "active" | "reconnecting" | "disconnected" => vec!["deactivate", "update"],
-            "registering" | "activating" => vec!["activate", "deactivate", "remove"],
-            "inactive" => vec!["activate", "remove", "update"],
+            "active" | "reconnecting" | "disconnected" => vec!["deactivate", "dockersocket", "update"],
+            "registering" | "activating" => vec!["activate", "deactivate", "dockersocket", "remove"],
+            "inactive" => vec!["activate", "dockersocket", "remove", "update"],
             _ => vec![],
         },
         "volume" => match state {

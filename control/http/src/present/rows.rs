@@ -233,6 +233,8 @@ pub(super) fn host(cx: &Cx, row: &Row<Host>) -> ApiRow {
     }
     if row.observation.link == AgentLink::Connected && row.removed.is_none() {
         api.extra_links = vec!["containerStats", "hostStats", "stats"];
+    } else {
+        api.actions.retain(|action| *action != "dockersocket");
     }
     api
 }

@@ -197,6 +197,7 @@ async fn context_of(
         .or_else(|| headers.get("x-api-project-id").and_then(|value| value.to_str().ok()).map(str::to_owned))
         .or_else(|| request.parameter("projectId").map(str::to_owned))
         .or(bearer_project)
+        .or_else(|| project_of_key(&tables, headers))
         .filter(|project| !project.is_empty());
     let scope = if is_token_api {
         Scope { project: None, role: Role::Token }
@@ -217,6 +218,14 @@ async fn context_of(
         headers.contains_key("x-api-action-links") || request.parameter("_actionLinks").is_some();
     let cx = Cx { shared: shared.clone(), tables, now, caller, scope, client_ip };
     Ok(Context { cx, request, schemas, urls, origin: origin.clone(), action_links })
+}
+
+/// The project of the key that a proxy or an agent names. It chooses the scope and proves nothing.
+fn project_of_key(tables: &control_model::Tables, headers: &HeaderMap) -> Option<String> {
+    let public = headers.get("x-api-client-access-key")?.to_str().ok()?;
+    let project = tables.credentials.by_unique(public).and_then(|row| row.intent.project);
+    // A key that there is not looks like one of a project where the caller has no business.
+    Some(contract_api::format_id(project.unwrap_or(contract_values::ProjectId::new(0))))
 }
 
 /// Keeps other sites from using the session of somebody's browser.
@@ -326,7 +335,15 @@ async fn serve(
             return token::serve(context, parts, &method, rest, input).await;
         }
         "identity" if method == Method::GET => return token::identities(context, schema, rest),
-        "subscribe" => return sockets::subscribe(context, &method, upgrade),
+        "subscribe" if rest.is_empty() => match method {
+            Method::GET => return sockets::subscribe(context, upgrade),
+            Method::POST => {
+                need(schema.collection_takes("POST"))?;
+                let input = read_input(context, parts, body).await?;
+                return sockets::subscribe_lines(context, schema, &input);
+            }
+            _ => {}
+        },
         _ => {}
     }
     match (rest, &method) {
@@ -375,8 +392,10 @@ async fn serve(
                 ));
             };
             let item = context.find(canonical_type(schema), id)?;
+            // An action that there is not is told before a body that cannot be read.
+            let chosen = update::action_of(context, &item, action)?;
             let input = read_input(context, parts, body).await?;
-            update::action(context, &item, action, input).await
+            update::action(context, &item, &chosen, input).await
         }
         ([id, link], &Method::GET) => {
             let item = context.find(canonical_type(schema), id)?;

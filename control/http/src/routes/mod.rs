@@ -85,6 +85,8 @@ pub enum SocketKind {
     ContainerStats,
     /// Figures of one or more hosts.
     HostStats,
+    /// A host's engine.
+    DockerSocket,
 }
 
 /// Who may use an endpoint.
@@ -140,6 +142,7 @@ impl Endpoint {
             ["v1", "exec"] => Self::Socket(SocketKind::Exec),
             ["v1", "logs"] => Self::Socket(SocketKind::Logs),
             ["v1", "containerstats", ..] => Self::Socket(SocketKind::ContainerStats),
+            ["v1", "dockersocket"] => Self::Socket(SocketKind::DockerSocket),
             ["v1", "stats", _] => Self::Socket(SocketKind::ContainerStats),
             ["v1", "stats"] | ["v1", "hoststats", ..] => Self::Socket(SocketKind::HostStats),
             ["v1" | "v2-beta", ..] => Self::Api,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
-use axum::http::Method;
+use axum::http::header;
 use axum::http::request::Parts;
-use contract_api::{format_id, parse_date};
+use contract_api::{Purpose as Input, Schema, format_id, parse_date, validate};
 use contract_values::{Duration, HostId, Timestamp};
 use control_model::{AgentLink, AnyRow, Container, Host, Origin, Row, RunReport};
 use serde_json::{Map, Value, json};
@@ -112,6 +112,22 @@ pub fn logs_access(context: &Context, row: &Row<Container>, fields: &Fields<'_>)
         }),
     );
     Ok(access(context, "hostAccess", "/v1/logs/", claims))
+}
+
+/// The action `dockersocket` of a host: a raw connection to its engine.
+///
+/// # Errors
+/// [`ErrorCode::ServiceUnavailable`] when the host is not connected.
+pub fn docker_access(context: &Context, host: &Row<Host>) -> Result<Reply, AppError> {
+    if host.observation.link != AgentLink::Connected {
+        return Err(AppError::new(
+            ErrorCode::ServiceUnavailable,
+            "the agent of the host is not connected; try again when it is",
+        ));
+    }
+    let mut claims = claims(host);
+    claims.insert("dockersocket".to_owned(), true.into());
+    Ok(access(context, "hostAccess", "/v1/dockersocket/", claims))
 }
 
 /// Reads a point in time as Docker's `--since` takes it.
@@ -271,21 +287,33 @@ pub fn open(
     Ok(Reply::Upgrade(upgrade.on_upgrade(move |socket| ws::streams::serve(shared, plan, socket))))
 }
 
-/// Opens the feed of changes.
+/// Opens the feed of changes on a WebSocket.
 ///
 /// # Errors
 /// [`ErrorCode::NotFound`] for a request that is no WebSocket.
-pub fn subscribe(
-    context: &Context,
-    method: &Method,
-    upgrade: Option<WebSocketUpgrade>,
-) -> Result<Reply, AppError> {
-    if *method != Method::GET {
-        return Err(AppError::new(ErrorCode::NotImplemented, "subscribe with a WebSocket"));
-    }
+pub fn subscribe(context: &Context, upgrade: Option<WebSocketUpgrade>) -> Result<Reply, AppError> {
     let upgrade = upgrade.ok_or_else(|| AppError::new(ErrorCode::NotFound, "subscribe with a WebSocket"))?;
     let context = context.clone();
     Ok(Reply::Upgrade(
         upgrade.max_message_size(64 << 10).on_upgrade(move |socket| ws::subscribe::serve(context, socket)),
     ))
+}
+
+/// Opens the feed of changes as an answer that goes on, with one document a line.
+///
+/// # Errors
+/// Names what is wrong in the input.
+pub fn subscribe_lines(
+    context: &Context,
+    schema: &Schema,
+    input: &Map<String, Value>,
+) -> Result<Reply, AppError> {
+    let checked = validate(context.schemas, schema, Input::Create, input)?;
+    let names =
+        Fields(&checked).list("eventNames").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    axum::response::Response::builder()
+        .header(header::CONTENT_TYPE, "application/x-ndjson")
+        .body(ws::subscribe::lines(context.clone(), names))
+        .map(Reply::Stream)
+        .map_err(AppError::internal)
 }

@@ -165,17 +165,19 @@ async fn remove_item(context: &Context, item: &Item) -> Result<(), AppError> {
     }
 }
 
-/// Runs an action on an object.
+/// An action that can be run now.
+pub struct Chosen {
+    schema: &'static Schema,
+    name: String,
+    input: Option<&'static Schema>,
+}
+
+/// Finds an action of an object that can be run now.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidAction`] when the type has none of that name, [`ErrorCode::ActionNotAvailable`] when the
 /// state does not allow it.
-pub async fn action(
-    context: &Context,
-    item: &Item,
-    name: &str,
-    input: Map<String, Value>,
-) -> Result<Reply, AppError> {
+pub fn action_of(context: &Context, item: &Item, name: &str) -> Result<Chosen, AppError> {
     let name = name.to_ascii_lowercase();
     let row = item.row(&context.cx);
     let schemas: &'static Schemas = context.schemas;
@@ -197,16 +199,28 @@ pub async fn action(
             format!("the action `{name}` does not work in the state `{state}`"),
         ));
     }
+    let input = declared.input.as_deref().and_then(|input| schemas.find(input));
+    Ok(Chosen { schema, name, input })
+}
+
+/// Runs an action on an object.
+///
+/// # Errors
+/// Names what is wrong in the input, and passes on what the action refuses.
+pub async fn action(
+    context: &Context,
+    item: &Item,
+    chosen: &Chosen,
+    mut input: Map<String, Value>,
+) -> Result<Reply, AppError> {
     // Elsewhere null means «not given», but a client that writes it here wants no bound.
-    let mut input = input;
-    if name == "logs" && input.get("lines").is_some_and(Value::is_null) {
+    if chosen.name == "logs" && input.get("lines").is_some_and(Value::is_null) {
         input.insert("lines".to_owned(), ALL_LINES.into());
     }
-    let input = match declared.input.as_deref().and_then(|input| schemas.find(input)) {
-        Some(schema) => validate_input(schemas, schema, &input)?,
-        None => input,
-    };
-    run(context, schema, item, &name, &input).await
+    if let Some(schema) = chosen.input {
+        input = validate_input(context.schemas, schema, &input)?;
+    }
+    run(context, chosen.schema, item, &chosen.name, &input).await
 }
 
 async fn run(
@@ -314,6 +328,7 @@ async fn run(
         (Item::Row(AnyRow::Container(row)), "logs") => return sockets::logs_access(context, row, &fields),
         (Item::Row(AnyRow::Host(row)), "activate") => host::set_active(cx, row.id, true).await?,
         (Item::Row(AnyRow::Host(row)), "deactivate") => host::set_active(cx, row.id, false).await?,
+        (Item::Row(AnyRow::Host(row)), "dockersocket") => return sockets::docker_access(context, row),
         (Item::Row(AnyRow::Project(row)), "activate" | "deactivate") => {
             need_owner(context, row.id)?;
             let update = ProjectUpdate { inactive: Some(name == "deactivate"), ..ProjectUpdate::default() };

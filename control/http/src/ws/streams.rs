@@ -55,6 +55,8 @@ pub enum Plan {
     Logs(HostId, LogsRequest, bool),
     /// Figures.
     Stats(Vec<Figures>),
+    /// A raw connection to the engine.
+    Engine(HostId),
 }
 
 /// The figures of one host.
@@ -119,6 +121,9 @@ pub fn plan(shared: &Shared, kind: SocketKind, claims: &Map<String, Value>) -> O
             };
             Some(Plan::Logs(host()?, request, claim.tty))
         }
+        SocketKind::DockerSocket => {
+            claims.contains_key("dockersocket").then(host).flatten().map(Plan::Engine)
+        }
         SocketKind::ContainerStats | SocketKind::HostStats => {
             let parts = claims.get("service").or_else(|| claims.get("project"));
             let Some(Value::Array(parts)) = parts else {
@@ -149,9 +154,11 @@ fn figures(kind: SocketKind, claims: &Map<String, Value>) -> Option<Figures> {
         SocketKind::ContainerStats if claims.contains_key("containerIds") => {
             StreamRequest::Stats { docker_ids: names.keys().cloned().collect() }
         }
-        SocketKind::Exec | SocketKind::Logs | SocketKind::ContainerStats | SocketKind::HostStats => {
-            return None;
-        }
+        SocketKind::Exec
+        | SocketKind::Logs
+        | SocketKind::ContainerStats
+        | SocketKind::HostStats
+        | SocketKind::DockerSocket => return None,
     };
     Some(Figures { host, request, names, resource })
 }
@@ -212,11 +219,7 @@ async fn pump(
 ) -> Ending {
     match plan {
         Plan::Exec(host, request) => {
-            let framing = match protocol {
-                FRAMES => Framing::Frames,
-                BINARY => Framing::Raw,
-                _ => Framing::Base64,
-            };
+            let framing = Framing::of_bytes(protocol);
             one_stream(shared, host, StreamRequest::Exec(request), framing, sender, receiver).await
         }
         Plan::Logs(host, request, tty) => {
@@ -227,6 +230,10 @@ async fn pump(
             one_stream(shared, host, StreamRequest::Logs(request), framing, sender, receiver).await
         }
         Plan::Stats(parts) => stats(shared, parts, sender, receiver).await,
+        Plan::Engine(host) => {
+            let framing = Framing::of_bytes(protocol);
+            one_stream(shared, host, StreamRequest::DockerSocket, framing, sender, receiver).await
+        }
     }
 }
 
@@ -243,6 +250,15 @@ enum Framing {
 }
 
 impl Framing {
+    /// The framing of plain bytes that a client chose.
+    fn of_bytes(protocol: &str) -> Self {
+        match protocol {
+            FRAMES => Self::Frames,
+            BINARY => Self::Raw,
+            _ => Self::Base64,
+        }
+    }
+
     fn messages(&mut self, frame: &StreamFrame) -> Vec<Message> {
         let bytes = match frame {
             StreamFrame::Output(bytes) | StreamFrame::Error(bytes) => bytes,

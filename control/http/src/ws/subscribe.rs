@@ -1,13 +1,20 @@
 //! `subscribe`: each change of what the caller may see, as the resource that a GET would give.
+//!
+//! People's clients listen on a WebSocket; a program that has none posts and reads one document a line.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::task::Poll;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
 use contract_api::{ListQuery, Showing, in_version};
 use control_model::{AnyRow, Kind, Tables};
 use control_store::{Change, Watch};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::app::Cx;
@@ -27,43 +34,122 @@ const LONGEST: Duration = Duration::from_secs(12 * 3600);
 /// How often the right to listen is looked at anew.
 const RECHECK: Duration = Duration::from_secs(5);
 
-/// Serves a subscription until either side ends it.
+/// Serves a subscription on a socket until either side ends it.
 pub async fn serve(context: Context, mut socket: WebSocket) {
-    let reason = run(&context, &mut socket).await;
+    let reason = run(&context, &Wanted::of(&context, &[]), &mut socket).await;
     tracing::debug!("a subscription ended: {reason}");
     // The other side may be gone already.
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
 }
 
+/// Serves a subscription as a body with one document a line. It works while the body is read, and ends with it.
+pub fn lines(context: Context, names: Vec<String>) -> Body {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let mut work = Box::pin(async move {
+        let reason = run(&context, &Wanted::of(&context, &names), &mut Lines(sender)).await;
+        tracing::debug!("a subscription ended: {reason}");
+    });
+    let mut ended = false;
+    Body::from_stream(futures_util::stream::poll_fn(move |task| {
+        if !ended {
+            ended = work.as_mut().poll(task).is_ready();
+        }
+        match receiver.poll_recv(task) {
+            Poll::Pending if ended => Poll::Ready(None),
+            polled => polled.map(|line| line.map(Ok::<Bytes, Infallible>)),
+        }
+    }))
+}
+
+/// Who listens.
+trait Listener {
+    /// Sends a document; says whether it went out in time.
+    async fn send(&mut self, text: String) -> bool;
+    /// Waits until the listener has gone.
+    async fn gone(&mut self);
+}
+
+impl Listener for WebSocket {
+    async fn send(&mut self, text: String) -> bool {
+        let message = Message::Text(text.into());
+        matches!(timeout(SLOWEST_READ, WebSocket::send(self, message)).await, Ok(Ok(())))
+    }
+
+    async fn gone(&mut self) {
+        // What the caller says is ignored; pings are answered by the library.
+        while let Some(Ok(message)) = self.recv().await {
+            if matches!(message, Message::Close(_)) {
+                return;
+            }
+        }
+    }
+}
+
+struct Lines(mpsc::Sender<Bytes>);
+
+impl Listener for Lines {
+    async fn send(&mut self, mut text: String) -> bool {
+        text.push('\n');
+        matches!(timeout(SLOWEST_READ, self.0.send(text.into())).await, Ok(Ok(())))
+    }
+
+    async fn gone(&mut self) {
+        self.0.closed().await;
+    }
+}
+
+/// The most names, types and ids that one subscription may ask for.
+const MOST_WORDS: usize = 1000;
+
 struct Wanted {
     names: Vec<String>,
+    types: Vec<String>,
+    ids: Vec<String>,
     include: Option<String>,
 }
 
 impl Wanted {
-    fn of(context: &Context) -> Self {
-        let names = context
-            .request
-            .query
-            .iter()
-            .filter(|(name, _)| name == "eventNames")
-            .flat_map(|(_, value)| value.split(','))
-            .map(|name| name.split(';').next().unwrap_or("").trim().to_owned())
-            .collect();
-        Self { names, include: context.request.parameter("include").map(str::to_owned) }
+    fn of(context: &Context, names: &[String]) -> Self {
+        let words = |wanted: &str| -> Vec<String> {
+            let given = context.request.query.iter().filter(|(name, _)| name == wanted);
+            given
+                .flat_map(|(_, value)| value.split(','))
+                .map(|word| word.trim().to_owned())
+                .filter(|word| !word.is_empty())
+                .take(MOST_WORDS)
+                .collect()
+        };
+        let names = words("eventNames").into_iter().chain(names.iter().take(MOST_WORDS).cloned());
+        Self {
+            names: names.map(|name| name.split(';').next().unwrap_or("").to_owned()).collect(),
+            types: words("resourceType"),
+            ids: words("resourceId"),
+            include: context.request.parameter("include").map(str::to_owned),
+        }
     }
 
     fn changes(&self) -> bool {
         self.names.iter().any(|name| name == "resource.change")
     }
+
+    /// Whether the subscriber asked for a resource; who names no type and no id asks for all.
+    fn takes(&self, resource: &Value) -> bool {
+        let among = |words: &[String], members: &[&str]| {
+            words.is_empty()
+                || members
+                    .iter()
+                    .filter_map(|member| resource[*member].as_str())
+                    .any(|value| words.iter().any(|word| word.eq_ignore_ascii_case(value)))
+        };
+        among(&self.types, &["type", "baseType"]) && among(&self.ids, &["id"])
+    }
 }
 
-async fn run(context: &Context, socket: &mut WebSocket) -> &'static str {
+async fn run(context: &Context, wanted: &Wanted, socket: &mut impl Listener) -> &'static str {
     let shared = context.cx.shared.clone();
-    let wanted = Wanted::of(context);
     let mut watch: Watch = shared.store.watch();
     let mut shutdown = shared.shutdown.clone();
-    if !send(socket, &ping(&context.cx)).await {
+    if !socket.send(ping(&context.cx)).await {
         return "the caller went away";
     }
     let start = Instant::now();
@@ -99,35 +185,31 @@ async fn run(context: &Context, socket: &mut WebSocket) -> &'static str {
                 flush_at = None;
                 let batch = std::mem::take(&mut pending);
                 if !still_allowed(context, &current) {
-                    let _ = send(socket, &logout(&context.cx)).await;
+                    let _ = socket.send(logout(&context.cx)).await;
                     return "the caller lost the right to listen";
                 }
                 let now = Context { cx: Cx { tables: current.clone(), now: shared.now(), ..context.cx.clone() }, ..context.clone() };
                 for (kind, id) in batch {
                     let row = current.any(kind, id).or_else(|| previous.any(kind, id));
-                    let Some(event) = row.and_then(|row| event(&now, row, wanted.include.as_deref())) else { continue };
-                    if !send(socket, &event).await {
+                    let Some(event) = row.and_then(|row| event(&now, row, wanted)) else { continue };
+                    if !socket.send(event.to_string()).await {
                         return "the caller went away";
                     }
                 }
                 previous = current.clone();
             }
             _ = pings.tick() => {
-                if !send(socket, &ping(&context.cx)).await {
+                if !socket.send(ping(&context.cx)).await {
                     return "the caller went away";
                 }
             }
             _ = rechecks.tick() => {
                 if !still_allowed(context, &shared.store.snapshot()) {
-                    let _ = send(socket, &logout(&context.cx)).await;
+                    let _ = socket.send(logout(&context.cx)).await;
                     return "the caller lost the right to listen";
                 }
             }
-            message = socket.recv() => match message {
-                None | Some(Err(_) | Ok(Message::Close(_))) => return "the caller closed",
-                // What the caller says is ignored; pings are answered by the library.
-                Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {}
-            },
+            () = socket.gone() => return "the caller closed",
             () = crate::stopping(&mut shutdown) => return "the server stops",
             () = &mut end => return "it lasted long enough",
         }
@@ -189,16 +271,19 @@ fn still_allowed(context: &Context, tables: &Tables) -> bool {
     caller && scope
 }
 
-fn event(context: &Context, row: AnyRow, include: Option<&str>) -> Option<Value> {
+fn event(context: &Context, row: AnyRow, wanted: &Wanted) -> Option<Value> {
     let item = Item::Row(row);
     if !item.visible(&context.cx) {
         return None;
     }
     let mut resource = context.show(&item, Showing::Later)?;
-    if let Some(include) = include {
+    if !wanted.takes(&resource) {
+        return None;
+    }
+    if let Some(include) = &wanted.include {
         let name = in_version(context.schemas, item.type_name()?);
         let schema = context.schemas.shown_as(name)?;
-        let query = ListQuery::parse(schema, &[("include".to_owned(), include.to_owned())]);
+        let query = ListQuery::parse(schema, &[("include".to_owned(), include.clone())]);
         crate::routes::include(context, &item, &mut resource, query.include);
     }
     Some(json!({
@@ -222,7 +307,7 @@ fn event(context: &Context, row: AnyRow, include: Option<&str>) -> Option<Value>
     }))
 }
 
-fn ping(cx: &Cx) -> Value {
+fn ping(cx: &Cx) -> String {
     json!({
         "name": "ping",
         "id": new_uuid(&cx.shared.random),
@@ -231,13 +316,9 @@ fn ping(cx: &Cx) -> Value {
         "resourceId": null,
         "data": { "resources": [], "options": {} },
     })
+    .to_string()
 }
 
-fn logout(cx: &Cx) -> Value {
-    json!({ "name": "logout", "id": new_uuid(&cx.shared.random), "time": cx.shared.now().0 })
-}
-
-async fn send(socket: &mut WebSocket, value: &Value) -> bool {
-    let message = Message::Text(value.to_string().into());
-    matches!(timeout(SLOWEST_READ, socket.send(message)).await, Ok(Ok(())))
+fn logout(cx: &Cx) -> String {
+    json!({ "name": "logout", "id": new_uuid(&cx.shared.random), "time": cx.shared.now().0 }).to_string()
 }

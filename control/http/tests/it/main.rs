@@ -9,5 +9,6 @@ mod lists;
 mod objects;
 mod proxies;
 mod sockets;
+mod streams;
 mod urls;
 mod world;

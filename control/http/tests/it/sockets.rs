@@ -14,9 +14,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::world::{COMPOSE, Keys, World};
 
-type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<TcpStream>;
 
-async fn open(world: &World, path: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
+pub async fn open(world: &World, path: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
     let url = path.replace("http://", "ws://");
     let url = if url.starts_with("ws://") { url } else { format!("ws://{}{url}", world.address) };
     let mut request = url.into_client_request().unwrap();
@@ -31,11 +31,11 @@ async fn open(world: &World, path: &str, headers: &[(&'static str, String)]) -> 
     }
 }
 
-fn basic(keys: &Keys) -> (&'static str, String) {
+pub fn basic(keys: &Keys) -> (&'static str, String) {
     ("authorization", format!("Basic {}", STANDARD.encode(format!("{}:{}", keys.public, keys.secret))))
 }
 
-async fn next(socket: &mut Socket) -> Message {
+pub async fn next(socket: &mut Socket) -> Message {
     timeout(Duration::from_secs(20), socket.next()).await.expect("a frame in time").unwrap().unwrap()
 }
 

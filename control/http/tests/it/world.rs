@@ -80,7 +80,14 @@ impl AgentLinks for FakeAgents {
                     writer.write_stream_frame(&frame).await.unwrap();
                     let _ = writer.write_stream_frame(&StreamFrame::End { code: None }).await;
                 }
-                StreamRequest::Inspect { .. } | StreamRequest::DockerSocket | StreamRequest::Unknown => {}
+                StreamRequest::DockerSocket => {
+                    while let Ok(Some(StreamFrame::Input(bytes))) = reader.read_stream_frame().await {
+                        let answer = [b"engine: ".as_slice(), &bytes].concat();
+                        writer.write_stream_frame(&StreamFrame::Output(answer)).await.unwrap();
+                    }
+                    let _ = writer.write_stream_frame(&StreamFrame::End { code: None }).await;
+                }
+                StreamRequest::Inspect { .. } | StreamRequest::Unknown => {}
             }
         });
         Ok(Box::new(ours))
