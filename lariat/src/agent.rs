@@ -49,7 +49,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    fn config(&self, pin: Option<String>) -> Result<AgentConfig, String> {
+    fn config(&self, pin: Option<String>, ca_file: Option<PathBuf>) -> Result<AgentConfig, String> {
         let mut labels = Labels::new();
         let text = self.label_text.iter().flat_map(|text| text.split(['&', ',']));
         for pair in self.labels.iter().map(String::as_str).chain(text.filter(|pair| !pair.is_empty())) {
@@ -75,14 +75,15 @@ impl Agent {
             address: self.address,
             labels,
             pin,
+            ca_file,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
 }
 
 /// Runs the agent until it is asked to end; gives the exit code.
-pub fn run(options: &Agent, pin: Option<String>) -> i32 {
-    let config = match options.config(pin).and_then(|config| {
+pub fn run(options: &Agent, pin: Option<String>, ca_file: Option<PathBuf>) -> i32 {
+    let config = match options.config(pin, ca_file).and_then(|config| {
         log::start(options.log_format, &options.log)?;
         Ok(config)
     }) {

@@ -55,8 +55,8 @@ fn main() -> ExitCode {
     let code = match arguments.role {
         Role::User(command) => user(arguments.globals, command),
         Role::Server(options) => server::run(options),
-        // `--pin` is an option of all commands.
-        Role::Agent(options) => agent::run(&options, arguments.globals.pin),
+        // `--pin` and `--ca-file` are options of all commands.
+        Role::Agent(options) => agent::run(&options, arguments.globals.pin, arguments.globals.ca_file),
     };
     // A thread may still wait for a key to be pressed; it must not hold up the end.
     std::process::exit(code)

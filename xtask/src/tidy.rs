@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("contract-protocol", &["contract-values"]),
     ("contract-link", &["contract-values", "contract-protocol"]),
     ("contract-compose", &["contract-values", "contract-api"]),
-    ("contract-client", &["contract-values", "contract-api"]),
+    ("contract-tls", &[]),
+    ("contract-client", &["contract-values", "contract-api", "contract-tls"]),
     ("control-model", &["contract-values"]),
     ("control-store", &["contract-values", "control-model"]),
     ("control-plan", &["contract-values", "control-model", "contract-protocol"]),
@@ -53,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("host-docker", &["contract-values", "contract-protocol", "host-driver"]),
     ("host-net", &["contract-values", "contract-protocol", "host-driver"]),
     ("host-services", &["contract-values", "contract-protocol", "host-driver"]),
-    ("host-agent", &["contract-values", "contract-protocol", "contract-link", "host-*"]),
+    ("host-agent", &["contract-values", "contract-protocol", "contract-link", "contract-tls", "host-*"]),
     ("lariat-cli", &["contract-values", "contract-api", "contract-compose", "contract-client"]),
     ("lariat", &["contract-values", "control-server", "host-agent", "lariat-cli"]),
 ];

@@ -15,7 +15,7 @@ use crate::objects::{Meta, Object, Resource};
 use crate::proxy::Proxies;
 use crate::retry::{Backoff, spread};
 use crate::schemas::{SchemaInfo, Schemas};
-use crate::tls::{ServerCertificate, Trust, distrust, no_tls};
+use contract_tls::{ServerCertificate, Trust, distrust, trust_nobody};
 
 /// How often a request without effect is sent before its failure is told.
 const TRIES: u32 = 3;
@@ -116,7 +116,7 @@ impl Client {
     /// # Errors
     /// Fails if the trust settings or the proxy cannot be used.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
-        let tls = if options.address.is_tls() { options.trust.config()? } else { no_tls()? };
+        let tls = if options.address.is_tls() { options.trust.client_config()? } else { trust_nobody()? };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .user_agent(&options.user_agent)

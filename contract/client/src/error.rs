@@ -133,7 +133,7 @@ pub enum ClientError {
     },
     /// The trust settings cannot be used.
     #[error(transparent)]
-    Trust(#[from] crate::tls::TrustError),
+    Trust(#[from] contract_tls::TrustError),
     /// The proxy on the way to the server cannot be used.
     #[error(transparent)]
     Proxy(#[from] crate::proxy::ProxyError),

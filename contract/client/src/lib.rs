@@ -28,6 +28,7 @@ mod watch;
 
 pub use address::{AddressError, ServerAddress};
 pub use client::{Client, ClientOptions, Credentials, Query};
+pub use contract_tls::{Pin, PinError, ServerCertificate, Trust, TrustError};
 pub use error::{ApiError, ClientError};
 pub use exec::{ExecEvent, ExecInput, ExecOptions, ExecOutput};
 pub use logs::{LogLine, LogOptions, LogSource, LogStream};
@@ -40,7 +41,7 @@ pub use retry::Backoff;
 pub use schemas::{SchemaInfo, Schemas};
 pub use settings::{ConfigError, ConfigFile, Origin, Setting as Given, Settings};
 pub use stats::StatsStream;
-pub use tls::{Pin, PinError, ServerCertificate, Trust, TrustError, peek_certificate};
+pub use tls::peek_certificate;
 pub use wait::WaitError;
 pub use watch::{Watch, WatchEvent};
 

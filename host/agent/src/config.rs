@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract_tls::{PinError, Trust};
 use contract_values::{Labels, Secret, Timestamp};
 use host_docker::DockerEngine;
 use host_driver::{Clock, Disk, FolderDisk, Random, SystemClock, SystemRandom};
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{AgentError, HostIdentity, Seams, Standing, run_agent};
-use crate::connect::{Credentials, Endpoint, Registration, Trust, WebSocketConnector, register};
+use crate::connect::{Credentials, Endpoint, Registration, WebSocketConnector, register};
 use crate::probe::{LinuxProbe, Probe};
 use crate::session::{ConnectError, chain};
 
@@ -41,7 +42,11 @@ pub struct AgentConfig {
     /// Labels of this host.
     pub labels: Labels,
     /// The certificate that the server must show, as `sha256:<hex of the SHA-256 of its DER form>`.
+    ///
+    /// A pin wins over a file of authorities.
     pub pin: Option<String>,
+    /// The authorities that vouch for the server, in PEM; those of the system when there is neither this nor a pin.
+    pub ca_file: Option<PathBuf>,
     /// The version of this program.
     pub version: String,
 }
@@ -64,7 +69,12 @@ struct Identity {
 /// Fails when a setting is wrong, its folder cannot be used or is in use, or the server refuses to register this
 /// host. Once a host is registered, a server that is away or refuses is no error: the host goes on.
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
-    let trust = Trust::parse(config.pin.as_deref()).map_err(AgentError::Configuration)?;
+    let wrong_pin = |error: PinError| AgentError::Configuration(error.to_string());
+    let trust = match (&config.pin, &config.ca_file) {
+        (Some(pin), _) => Trust::Pin(pin.parse().map_err(wrong_pin)?),
+        (None, Some(path)) => Trust::CaFile(path.clone()),
+        (None, None) => Trust::System,
+    };
     let endpoint = Endpoint::parse(&config.server, &trust).map_err(AgentError::Configuration)?;
     let socket = check_docker(&config.docker)?;
     let folder = config.data_dir.join("agent");

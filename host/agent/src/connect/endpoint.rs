@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use contract_link::BoxedIo;
+use contract_tls::{Trust, distrust, system_vouches_for_anybody};
 use hyper::Uri;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use super::tls::Trust;
-use crate::session::ConnectError;
+use crate::session::{ConnectError, chain};
 
 /// The server's address and how it proves itself.
 #[derive(Clone, Debug)]
@@ -38,12 +38,26 @@ impl Endpoint {
             Some("http" | "ws") => false,
             Some(_) | None => return Err(wrong("begins with neither http:// nor https://")),
         };
-        if !is_tls && trust.is_pinned() {
-            return Err(wrong("is not https, so there is no certificate that could be pinned"));
+        match (is_tls, trust) {
+            (true, Trust::System) if !system_vouches_for_anybody() => {
+                return Err("this system trusts no certificates (the package ca-certificates is missing?); \
+                            use the pin that the server's command shows"
+                    .to_owned());
+            }
+            (false, Trust::Pin(_)) => {
+                return Err(wrong("is not https, so there is no certificate that could be pinned"));
+            }
+            (false, Trust::CaFile(_)) => {
+                return Err(wrong("is not https, so there is nothing that an authority could vouch for"));
+            }
+            (true, _) | (false, Trust::System) => {}
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let tls = if is_tls { Some(trust.client_config()?) } else { None };
+        let tls = match is_tls {
+            true => Some(Arc::new(trust.client_config().map_err(|error| chain(&error))?)),
+            false => None,
+        };
         Ok(Self {
             text: text.trim_end_matches('/').to_owned(),
             host,
@@ -88,19 +102,10 @@ impl Endpoint {
         let name = ServerName::try_from(self.host.clone()).map_err(|error| self.unreachable(error))?;
         match tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, tcp).await {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => {
-                let is_doubt = error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                    .is_some_and(|inner| {
-                        matches!(inner, rustls::Error::InvalidCertificate(_) | rustls::Error::General(_))
-                    });
-                Err(if is_doubt {
-                    ConnectError::Untrusted { server: self.text.clone(), source: error.into() }
-                } else {
-                    self.unreachable(error)
-                })
-            }
+            Err(error) => Err(match distrust(&error) {
+                Some(why) => ConnectError::Untrusted { server: self.text.clone(), source: why.into() },
+                None => self.unreachable(error),
+            }),
         }
     }
 }

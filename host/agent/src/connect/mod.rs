@@ -2,10 +2,8 @@
 
 mod endpoint;
 mod register;
-mod tls;
 mod websocket;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use register::{Credentials, Registration, register};
-pub(crate) use tls::Trust;
 pub(crate) use websocket::WebSocketConnector;

@@ -21,6 +21,7 @@ fn config(server: &str, folder: &Path) -> AgentConfig {
         address: Some("192.0.2.1".parse().unwrap()),
         labels: [("zone".to_owned(), "a".to_owned())].into(),
         pin: None,
+        ca_file: None,
         version: "1.2.3".into(),
     }
 }
@@ -161,7 +162,7 @@ async fn wrong_settings_are_named() {
     };
     expect(|c| c.server = "server.example".into(), "`server.example`").await;
     expect(|c| c.server = "ftp://server.example".into(), "neither http:// nor https://").await;
-    expect(|c| c.pin = Some("md5:ab".into()), "sha256:<64 hexadecimal digits>").await;
+    expect(|c| c.pin = Some("md5:ab".into()), "64 hexadecimal digits").await;
     expect(|c| c.docker = "tcp://1.2.3.4".into(), "unix:///").await;
     expect(
         |c| {
@@ -224,10 +225,18 @@ fn pin_of(certificate: &CertificateDer<'_>) -> String {
 
 /// Whether an agent with this pin registers with a server that has this certificate.
 async fn is_accepted(tls: Arc<rustls::ServerConfig>, pin: Option<String>) -> Result<(), String> {
+    is_accepted_with(tls, |config| config.pin = pin).await
+}
+
+/// Whether an agent with these settings registers with a server that has this certificate.
+async fn is_accepted_with(
+    tls: Arc<rustls::ServerConfig>,
+    change: impl FnOnce(&mut AgentConfig),
+) -> Result<(), String> {
     let server = Server::start(Some(tls)).await;
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&format!("https://{}", server.address), folder.path());
-    config.pin = pin;
+    change(&mut config);
     let mut agent = start(config);
     tokio::select! {
         ended = &mut agent.task => {
@@ -265,6 +274,31 @@ async fn a_pinned_certificate_is_proof_and_nothing_else_is() {
     let chain = vec![forged.der().clone(), authority.der()];
     let error = is_accepted(server_config(chain, &forger), Some(pin_of(&authority.der()))).await.unwrap_err();
     assert!(error.contains("Untrusted"), "{error}");
+}
+
+#[tokio::test]
+async fn an_authority_in_a_file_is_believed_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, authority.issuer.pem()).unwrap();
+    let use_file = |config: &mut AgentConfig| config.ca_file = Some(path.clone());
+    is_accepted_with(authority.server(), use_file).await.unwrap();
+    let error = is_accepted_with(Authority::new().server(), use_file).await.unwrap_err();
+    assert!(error.contains("Untrusted") && error.contains("is not trusted"), "{error}");
+
+    // The system knows neither.
+    let error = is_accepted_with(authority.server(), |_| {}).await.unwrap_err();
+    assert!(error.contains("UnknownIssuer") || error.contains("ca-certificates"), "{error}");
+
+    // A file that is not there, or holds nothing, is told before anything is dialled.
+    let missing = folder.path().join("missing.pem");
+    let error =
+        is_accepted_with(authority.server(), |config| config.ca_file = Some(missing)).await.unwrap_err();
+    assert!(error.contains("Configuration") && error.contains("missing.pem"), "{error}");
+    std::fs::write(&path, "").unwrap();
+    let error = is_accepted_with(authority.server(), use_file).await.unwrap_err();
+    assert!(error.contains("holds no certificate"), "{error}");
 }
 
 #[tokio::test]

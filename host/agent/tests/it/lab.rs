@@ -34,6 +34,7 @@ fn agent_process() {
         address: None,
         labels: Default::default(),
         pin: None,
+        ca_file: None,
         version: "lab".into(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
