@@ -5,6 +5,7 @@
 
 mod bench;
 mod debian;
+mod fuzz;
 mod process;
 mod program;
 mod quickstart;
@@ -30,6 +31,8 @@ enum Chore {
     Quickstart(quickstart::Arguments),
     /// Checks everything that must hold before a change lands
     Test(test::Arguments),
+    /// Runs the property tests with new seeds and many cases
+    Fuzz(fuzz::Arguments),
     /// Measures one target of the benchmark list against its peers
     Bench(bench::Arguments),
     /// Checks the arrows between crates and the habits of this tree
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Quickstart(arguments) => quickstart::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Tidy => tidy::run(),
     }

@@ -22,7 +22,12 @@ pub(crate) const fn sequence(kind: Kind) -> &'static str {
         | Kind::Stack
         | Kind::Service
         | Kind::Container
-        | Kind::Volume => kind.table(),
+        | Kind::Volume
+        | Kind::Secret
+        | Kind::Certificate
+        | Kind::Registry
+        | Kind::AuditLog
+        | Kind::ProjectTemplate => kind.table(),
     }
 }
 

@@ -35,7 +35,7 @@ macro_rules! step {
 }
 
 /// All steps; the number of a step is its place, from 1.
-pub(crate) const STEPS: [Step; 15] = [
+pub(crate) const STEPS: [Step; 20] = [
     step!("0001_sequence"),
     step!("0002_epoch"),
     step!("0003_batch"),
@@ -51,6 +51,11 @@ pub(crate) const STEPS: [Step; 15] = [
     step!("0013_service"),
     step!("0014_container"),
     step!("0015_volume"),
+    step!("0016_secret"),
+    step!("0017_certificate"),
+    step!("0018_registry"),
+    step!("0019_audit_log"),
+    step!("0020_project_template"),
 ];
 
 /// The newest schema that this version knows.

@@ -7,8 +7,8 @@
 
 use contract_values::{Generation, Id, Revision, Timestamp};
 use control_model::{
-    Account, AnyRow, Body, Container, Credential, Host, Kind, Member, Object, Project, Row, Service, Setting,
-    Stack, Stored, Unknown, Volume, with_row,
+    Account, AnyRow, AuditEntry, Body, Certificate, Container, Credential, Host, Kind, Member, Object, Project,
+    ProjectTemplate, Registry, Row, SealedSecret, Service, Setting, Stack, Stored, Unknown, Volume, with_row,
 };
 use serde_json::{Map, Value};
 
@@ -149,6 +149,11 @@ pub(crate) fn decode(kind: Kind, columns: Columns) -> Result<AnyRow, RowError> {
         Kind::Service => decode_row::<Service>(columns),
         Kind::Container => decode_row::<Container>(columns),
         Kind::Volume => decode_row::<Volume>(columns),
+        Kind::Secret => decode_row::<SealedSecret>(columns),
+        Kind::Certificate => decode_row::<Certificate>(columns),
+        Kind::Registry => decode_row::<Registry>(columns),
+        Kind::AuditLog => decode_row::<AuditEntry>(columns),
+        Kind::ProjectTemplate => decode_row::<ProjectTemplate>(columns),
     }
 }
 

@@ -208,4 +208,9 @@ fn each_format_has_a_sample() {
     check::<Service>();
     check::<Container>();
     check::<Volume>();
+    check::<SealedSecret>();
+    check::<Certificate>();
+    check::<Registry>();
+    check::<AuditEntry>();
+    check::<ProjectTemplate>();
 }

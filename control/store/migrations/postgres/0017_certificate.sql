@@ -1,0 +1,44 @@
+-- Certificates.
+CREATE TABLE IF NOT EXISTS certificate (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE certificate IS 'Certificates.';
+COMMENT ON COLUMN certificate.id IS 'its number, never given again';
+COMMENT ON COLUMN certificate.uuid IS 'given at creation';
+COMMENT ON COLUMN certificate.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN certificate.stack_id IS 'the stack above it';
+COMMENT ON COLUMN certificate.service_id IS 'the service above it';
+COMMENT ON COLUMN certificate.host_id IS 'the host that it is on';
+COMMENT ON COLUMN certificate.name IS 'its name';
+COMMENT ON COLUMN certificate.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN certificate.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN certificate.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN certificate.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN certificate.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN certificate.removed IS 'when its removal was complete';
+COMMENT ON COLUMN certificate.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN certificate.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN certificate.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN certificate.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN certificate.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN certificate.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS certificate_unique_key ON certificate (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;

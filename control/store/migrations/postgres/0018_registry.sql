@@ -1,0 +1,44 @@
+-- Registries.
+CREATE TABLE IF NOT EXISTS registry (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE registry IS 'Registries.';
+COMMENT ON COLUMN registry.id IS 'its number, never given again';
+COMMENT ON COLUMN registry.uuid IS 'given at creation';
+COMMENT ON COLUMN registry.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN registry.stack_id IS 'the stack above it';
+COMMENT ON COLUMN registry.service_id IS 'the service above it';
+COMMENT ON COLUMN registry.host_id IS 'the host that it is on';
+COMMENT ON COLUMN registry.name IS 'its name';
+COMMENT ON COLUMN registry.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN registry.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN registry.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN registry.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN registry.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN registry.removed IS 'when its removal was complete';
+COMMENT ON COLUMN registry.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN registry.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN registry.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN registry.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN registry.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN registry.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS registry_unique_key ON registry (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;

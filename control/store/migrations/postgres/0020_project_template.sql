@@ -1,0 +1,44 @@
+-- Drafts of environments.
+CREATE TABLE IF NOT EXISTS project_template (
+    id BIGINT PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    project_id BIGINT,
+    stack_id BIGINT,
+    service_id BIGINT,
+    host_id BIGINT,
+    name TEXT,
+    unique_key TEXT,
+    revision BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    removal_asked BIGINT,
+    removed BIGINT,
+    intent_format BIGINT NOT NULL,
+    intent JSON NOT NULL,
+    decision_format BIGINT NOT NULL,
+    decision JSON NOT NULL,
+    observation_format BIGINT NOT NULL,
+    observation JSON NOT NULL
+);
+COMMENT ON TABLE project_template IS 'Drafts of environments.';
+COMMENT ON COLUMN project_template.id IS 'its number, never given again';
+COMMENT ON COLUMN project_template.uuid IS 'given at creation';
+COMMENT ON COLUMN project_template.project_id IS 'the environment that owns it';
+COMMENT ON COLUMN project_template.stack_id IS 'the stack above it';
+COMMENT ON COLUMN project_template.service_id IS 'the service above it';
+COMMENT ON COLUMN project_template.host_id IS 'the host that it is on';
+COMMENT ON COLUMN project_template.name IS 'its name';
+COMMENT ON COLUMN project_template.unique_key IS 'no two rows that are not removed share it';
+COMMENT ON COLUMN project_template.revision IS 'its newest entry in the change feed';
+COMMENT ON COLUMN project_template.generation IS 'how often its intent has changed';
+COMMENT ON COLUMN project_template.created IS 'when it was made, in milliseconds since 1970-01-01 UTC like all times';
+COMMENT ON COLUMN project_template.removal_asked IS 'when its removal was asked for';
+COMMENT ON COLUMN project_template.removed IS 'when its removal was complete';
+COMMENT ON COLUMN project_template.intent_format IS 'the format of the intent';
+COMMENT ON COLUMN project_template.intent IS 'what the API wants, as JSON';
+COMMENT ON COLUMN project_template.decision_format IS 'the format of the decision';
+COMMENT ON COLUMN project_template.decision IS 'what its controller decided, as JSON';
+COMMENT ON COLUMN project_template.observation_format IS 'the format of the observation';
+COMMENT ON COLUMN project_template.observation IS 'what hosts saw, as JSON';
+CREATE UNIQUE INDEX IF NOT EXISTS project_template_unique_key ON project_template (unique_key)
+    WHERE unique_key IS NOT NULL AND removed IS NULL;
