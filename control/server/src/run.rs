@@ -152,9 +152,10 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
             ca_certificate: certificate.as_ref().and_then(|found| found.authority.clone()),
             // A certificate that an authority renews every few weeks must not be pinned for ever.
             certificate_hash: certificate.as_ref().filter(|found| found.own).map(|found| found.hash.clone()),
+            // The command for a new host is pasted within minutes, and its machine may not know the authority.
             public_key_hash: certificate
                 .as_ref()
-                .filter(|found| found.own)
+                .filter(|found| found.authority.is_some())
                 .and_then(|found| found.public_key_hash.clone()),
             trusted_proxies: config.trusted_proxies.clone(),
         },

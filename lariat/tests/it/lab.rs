@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use testkit_lab::lab::HostOptions;
+use testkit_lab::lab::Lab;
 
-use crate::harness::{Site, eventually, run};
+use crate::harness::{Server, Site, eventually, run};
 
 const SHOP: &str = "\
 services:
@@ -229,10 +229,39 @@ async fn lab_logs_follow_what_joins_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lab_one_command_makes_a_machine_a_host() {
-    let site = Site::with("command", 0, &["--tls", "auto"], HostOptions::default()).await;
-    let host = site.lab.add_host(1).await.unwrap();
-    let pin = site.server.pin();
-    let user = |arguments: &[&str]| run(site.server.user(arguments).env("LARIAT_PIN", &pin));
+    let lab = Lab::new("command").await.unwrap();
+    let server = Server::start_with(&format!("{}:0", lab.server_address()), &["--tls", "auto"]);
+    let pin = server.pin();
+    join(&lab, &server, ("LARIAT_PIN", &pin)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_one_command_makes_a_machine_a_host_under_an_authority_that_it_does_not_know() {
+    let lab = Lab::new("command-ca").await.unwrap();
+    let address = lab.server_address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(vec![address.clone()]).unwrap();
+    let own = own.signed_by(&key, &authority).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let files =
+        [file("ca.pem", authority.pem()), file("own.pem", own.pem()), file("key.pem", key.serialize_pem())];
+    let options = ["--tls-cert", &files[1], "--tls-key", &files[2], "--tls-ca", &files[0]];
+    let server = Server::start_with(&format!("{address}:0"), &options);
+    join(&lab, &server, ("LARIAT_CA_FILE", &files[0])).await;
+}
+
+/// Pastes the command of a server on a machine, and waits until that is a host.
+async fn join(lab: &Lab, server: &Server, trust: (&str, &str)) {
+    let host = lab.add_host(1).await.unwrap();
+    let user = |arguments: &[&str]| run(server.user(arguments).env(trust.0, trust.1));
     let command = user(&["hosts", "add"]).ok();
     assert!(command.contains("--pinnedpubkey 'sha256//"), "{command}");
     // What the script installs goes to places that end with the host.

@@ -4,6 +4,7 @@ set -eu
 
 server=@BASE@
 token=@TOKEN@
+authority=@AUTHORITY@
 version=@VERSION@
 seen_address=@CLIENT@
 folder=/var/lib/lariat
@@ -58,6 +59,12 @@ mv -f "$folder/registration-token.new" "$folder/registration-token"
 umask 022
 
 set -- agent --server "$server" --token-file "$folder/registration-token" --data-dir "$folder" @PIN@
+if [ -n "$authority" ]; then
+    printf '%s\n' "$authority" >"$folder/authority.pem.new"
+    if ! cmp -s "$folder/authority.pem.new" "$folder/authority.pem" 2>/dev/null; then changed=yes; fi
+    mv -f "$folder/authority.pem.new" "$folder/authority.pem"
+    set -- "$@" --ca-file "$folder/authority.pem"
+fi
 [ -z "${LARIAT_LABELS:-}" ] || set -- "$@" --labels "$LARIAT_LABELS"
 [ -z "${LARIAT_ADDRESS:-}" ] || set -- "$@" --address "$LARIAT_ADDRESS"
 [ -z "${DOCKER_SOCKET:-}" ] || set -- "$@" --docker "unix://$DOCKER_SOCKET"

@@ -17,7 +17,7 @@ use crate::routes::request::Origin;
 /// The command that people paste on a host: it fetches the script and runs it.
 pub fn command(shared: &Shared, url: &str) -> String {
     match &shared.settings.public_key_hash {
-        // The certificate is our own, so no authority vouches for it; its key does.
+        // No authority that every machine knows vouches for the certificate; its key does.
         Some(hash) if url.starts_with("https://") => {
             format!("curl -fsSL --insecure --pinnedpubkey 'sha256//{hash}' '{url}' | sudo sh")
         }
@@ -69,6 +69,11 @@ pub fn install(shared: &Shared, path: &str, origin: &Origin, client: IpAddr) -> 
         Some(hash) if secure => format!("--pin {}", quote(&format!("sha256:{hash}"))),
         _ => String::new(),
     };
+    // An authority that machines do not know by themselves comes with the script, which the pinned key vouches for.
+    let authority = match &shared.settings.ca_certificate {
+        Some(pem) if secure && pin.is_empty() => pem.trim(),
+        _ => "",
+    };
     let script = SCRIPT
         .replace("@BASE@", &quote(&base))
         .replace("@TOKEN@", &quote(&token))
@@ -76,6 +81,7 @@ pub fn install(shared: &Shared, path: &str, origin: &Origin, client: IpAddr) -> 
         .replace("@CURL@", &curl)
         .replace("@WGET@", if wget.is_some() { "yes" } else { "no" })
         .replace("@PIN@", &pin)
+        .replace("@AUTHORITY@", &quote(authority))
         .replace("@VERSION@", &quote(&shared.settings.version));
     Ok(Reply::text(script))
 }
