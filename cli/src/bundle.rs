@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use contract_api::launch::{PullPolicy, StackPlan};
+use contract_api::launch::{DockerBuild, PullPolicy, StackPlan};
 use contract_compose::{ComposeErrors, ComposeInput, FileSource, FileSourceError, SourceFile};
 
 use crate::error::{CliError, FAILED};
@@ -31,6 +31,12 @@ pub struct Choice {
     pub profiles: Vec<String>,
     /// Fetch images even where they are already.
     pub pull: bool,
+    /// Only these services and what they need; all when empty.
+    pub services: Vec<String>,
+    /// So many containers at a time are replaced.
+    pub batch_size: Option<u32>,
+    /// Milliseconds between such batches.
+    pub interval: Option<u64>,
 }
 
 /// What is sent to the server.
@@ -46,6 +52,21 @@ pub struct Bundle {
     pub environment: BTreeMap<String, String>,
     /// What the files mean.
     pub plan: StackPlan,
+    /// The folder of the first file, where build contexts and further files are.
+    pub folder: PathBuf,
+    /// The images that are built, each by the name that its services run.
+    pub builds: Vec<ImageBuild>,
+}
+
+/// An image that is built from the user's files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageBuild {
+    /// The first service that runs it.
+    pub service: String,
+    /// Its name.
+    pub image: String,
+    /// How it is built.
+    pub build: DockerBuild,
 }
 
 /// Reads the files.
@@ -95,9 +116,11 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
         ..ComposeInput::default()
     };
     let of_folder = folder.file_name().and_then(|name| name.to_str()).map(as_stack_name).unwrap_or_default();
-    let mut stack = choice.stack.clone().unwrap_or(of_folder);
+    let of_variable = || io.variable("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty());
+    let named = choice.stack.clone().or_else(of_variable);
+    let mut stack = named.clone().unwrap_or(of_folder);
     let mut plan = contract_compose::load(&input(&stack)).map_err(|errors| mistakes(&errors, &place))?;
-    if choice.stack.is_none()
+    if named.is_none()
         && let Some(name) = plan.name.clone()
     {
         stack = as_stack_name(&name);
@@ -110,10 +133,17 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
         return Err(CliError::usage("the stack has no name").hint("give one with -s NAME"));
     }
 
+    select(&mut plan, &choice.services)?;
+    let builds = name_images(&mut plan, &stack);
+    let as_written = !choice.pull
+        && choice.services.is_empty()
+        && choice.batch_size.is_none()
+        && choice.interval.is_none()
+        && builds.is_empty()
+        // What is read from a file or a variable must not travel as a variable of the stack.
+        && plan.secrets.iter().all(|secret| secret.external);
     let used = used_variables(files.iter().chain(&rancher_files), &variables, &env_files, &place)?;
-    if !choice.pull
-        && let ([file], [] | [_]) = (files.as_slice(), rancher_files.as_slice())
-    {
+    if as_written && let ([file], [] | [_]) = (files.as_slice(), rancher_files.as_slice()) {
         // Read it as the server will: if that gives the same, the user's own text can be sent.
         let as_server = ComposeInput {
             files: vec![file.clone()],
@@ -131,6 +161,8 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
                 rancher_compose: rancher_files.first().map(|file| file.text.clone()),
                 environment: used,
                 plan,
+                folder,
+                builds,
             });
         }
     }
@@ -142,6 +174,14 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
             }
         }
     }
+    if choice.batch_size.is_some() || choice.interval.is_some() {
+        for service in &mut plan.services {
+            let strategy = service.upgrade_strategy.get_or_insert_default();
+            strategy.batch_size = choice.batch_size.or(strategy.batch_size);
+            let interval = choice.interval.map(|interval| i64::try_from(interval).unwrap_or(i64::MAX));
+            strategy.interval_millis = interval.or(strategy.interval_millis);
+        }
+    }
     let rendered = contract_compose::render(&plan);
     Ok(Bundle {
         stack,
@@ -149,7 +189,61 @@ pub fn read(io: &Io, choice: &Choice) -> Result<Bundle, CliError> {
         rancher_compose: Some(rendered.rancher_compose).filter(|text| !text.trim().is_empty()),
         environment: BTreeMap::new(),
         plan,
+        folder,
+        builds,
     })
+}
+
+/// Leaves out all but the services that are named and those that they need.
+fn select(plan: &mut StackPlan, names: &[String]) -> Result<(), CliError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let known =
+        |name: &str| plan.services.iter().chain(&plan.containers).find(|service| service.name == name);
+    let mut wanted: BTreeSet<String> = BTreeSet::new();
+    let mut next: Vec<String> = Vec::new();
+    for name in names {
+        if known(name).is_none() {
+            let all: Vec<&str> =
+                plan.services.iter().chain(&plan.containers).map(|service| service.name.as_str()).collect();
+            return Err(CliError::new(format!("there is no service `{name}` in the files"))
+                .hint(format!("there are: {}", all.join(", "))));
+        }
+        next.push(name.clone());
+    }
+    while let Some(name) = next.pop() {
+        let Some(service) = known(&name) else { continue };
+        if wanted.insert(name) {
+            next.extend(service.depends_on.iter().map(|dependency| dependency.service.clone()));
+            next.extend(service.links.iter().map(|link| link.service.clone()));
+        }
+    }
+    plan.services.retain(|service| wanted.contains(&service.name));
+    plan.containers.retain(|service| wanted.contains(&service.name));
+    Ok(())
+}
+
+/// Gives every image that is built a name, and takes the building out of the plan: hosts run what has been built.
+fn name_images(plan: &mut StackPlan, stack: &str) -> Vec<ImageBuild> {
+    let mut builds: Vec<ImageBuild> = Vec::new();
+    for service in plan.services.iter_mut().chain(&mut plan.containers) {
+        let primary = service.name.clone();
+        let own = std::iter::once(&mut service.launch_config);
+        for launch in own.chain(&mut service.secondary_launch_configs) {
+            let Some(build) = launch.build.take() else { continue };
+            let name = launch.name.clone().unwrap_or_else(|| primary.clone());
+            let image = launch.image_uuid.get_or_insert_with(|| {
+                // Names of images know no capital letters.
+                format!("docker:{}", build.tag.clone().unwrap_or(format!("{stack}-{name}").to_lowercase()))
+            });
+            let image = image.strip_prefix("docker:").unwrap_or(image).to_owned();
+            if !builds.iter().any(|known| known.image == image && known.build == build) {
+                builds.push(ImageBuild { service: name, image, build });
+            }
+        }
+    }
+    builds
 }
 
 fn without_notices(plan: StackPlan) -> StackPlan {
@@ -159,12 +253,23 @@ fn without_notices(plan: StackPlan) -> StackPlan {
 /// Finds the compose files and the folder that they lie in.
 fn find_files(io: &Io, named: &[PathBuf]) -> Result<(PathBuf, Vec<SourceFile>), CliError> {
     let mut paths: Vec<PathBuf> = named.to_vec();
+    if paths.is_empty()
+        && let Some(list) = io.variable("COMPOSE_FILE").filter(|list| !list.is_empty())
+    {
+        let separator = io.variable("COMPOSE_PATH_SEPARATOR").filter(|s| !s.is_empty());
+        paths.extend(list.split(separator.as_deref().unwrap_or(":")).map(PathBuf::from));
+    }
     if paths.is_empty() {
         let Some(found) = USUAL.iter().find(|name| io.folder.join(name).is_file()) else {
             return Err(CliError::usage(format!("there is no compose file in {}", io.folder.display()))
                 .hint("name one with -f FILE"));
         };
         paths.push(PathBuf::from(found));
+        // As other tools do, what lies beside it under this name goes on top.
+        let (stem, _) = found.rsplit_once('.').expect("the usual names have an ending");
+        let beside = ["yml", "yaml"].map(|other| format!("{stem}.override.{other}"));
+        let beside = beside.iter().find(|name| io.folder.join(name).is_file());
+        paths.extend(beside.map(PathBuf::from));
     }
     let first = &paths[0];
     let folder = if first.as_os_str() == "-" {
@@ -261,6 +366,11 @@ struct Disk {
 
 impl FileSource for Disk {
     fn read(&self, path: &str) -> Result<String, FileSourceError> {
+        String::from_utf8(self.read_bytes(path)?)
+            .map_err(|_| FileSourceError::Unreadable("it is no text".to_owned()))
+    }
+
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, FileSourceError> {
         let relative = Path::new(path);
         if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
             return Err(FileSourceError::Unreadable(
@@ -268,8 +378,8 @@ impl FileSource for Disk {
             ));
         }
         let full = self.folder.join(relative);
-        match std::fs::read_to_string(&full) {
-            Ok(text) => Ok(text),
+        match std::fs::read(&full) {
+            Ok(bytes) => Ok(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(FileSourceError::Missing),
             Err(error) => Err(FileSourceError::Unreadable(error.to_string())),
         }

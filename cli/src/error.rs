@@ -9,6 +9,9 @@ pub const FAILED: i32 = 1;
 /// The command line itself makes no sense.
 pub const USAGE: i32 = 2;
 
+/// Somebody pressed Ctrl-C.
+pub const INTERRUPTED: i32 = 130;
+
 /// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CliError {
@@ -86,7 +89,7 @@ impl From<ClientError> for CliError {
                 Some("the address may be that of another program; `lariat config` shows it".to_owned())
             }
             ClientError::Proxy(_) => Some("write it as http://host:port, or list the server in NO_PROXY".to_owned()),
-            ClientError::Trust(_) | ClientError::Socket { .. } | ClientError::ActionNotOffered { .. } => None,
+            ClientError::Trust(_) | ClientError::Engine { .. } | ClientError::Socket { .. } | ClientError::ActionNotOffered { .. } => None,
         };
         Self { hint, ..Self::new(chain(&error)) }
     }

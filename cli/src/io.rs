@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Cursor, IsTerminal as _, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,10 @@ pub struct Io {
     pub in_is_terminal: bool,
     /// Whether colours are wanted, where a person reads.
     pub colours: bool,
+    /// Whether colours are wanted even where a program reads.
+    pub colours_forced: bool,
+    /// How many orders were given to the server, which goes on with them whatever becomes of this command.
+    pub orders: Arc<AtomicU64>,
     variables: Arc<BTreeMap<String, String>>,
     now: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// The folder that relative paths start from.
@@ -34,8 +39,7 @@ impl Io {
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let plain = variables.get("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || variables.get("TERM").is_some_and(|term| term == "dumb");
+        let (colours, forced) = wants_colours(&variables);
         Self {
             out: Arc::new(Mutex::new(Box::new(std::io::stdout()))),
             err: Arc::new(Mutex::new(Box::new(std::io::stderr()))),
@@ -43,7 +47,9 @@ impl Io {
             out_is_terminal: std::io::stdout().is_terminal(),
             err_is_terminal: std::io::stderr().is_terminal(),
             in_is_terminal: std::io::stdin().is_terminal(),
-            colours: !plain,
+            colours,
+            colours_forced: forced,
+            orders: Arc::default(),
             variables: Arc::new(variables),
             now: Arc::new(|| {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -69,6 +75,8 @@ impl Io {
             err_is_terminal: false,
             in_is_terminal: false,
             colours: false,
+            colours_forced: false,
+            orders: Arc::default(),
             variables: Arc::new(variables),
             now: Arc::new(move || now_ms),
             folder,
@@ -113,6 +121,20 @@ impl Io {
         Ok(text)
     }
 
+    /// Reads a file, or the input where it is called `-`.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read.
+    pub fn read_file(&self, path: &Path) -> Result<Vec<u8>, CliError> {
+        if path.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            self.input.lock().expect("no holder of this lock panics").read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+        std::fs::read(self.folder.join(path))
+            .map_err(|error| CliError::new(format!("could not read `{}`: {error}", path.display())))
+    }
+
     /// Writes output: what the user asked for.
     ///
     /// # Errors
@@ -154,13 +176,25 @@ impl Io {
 
     /// Paints a text for the output, where a person reads it.
     pub fn paint(&self, colour: &str, text: &str) -> String {
-        paint(self.colours && self.out_is_terminal, colour, text)
+        paint(self.colours && (self.out_is_terminal || self.colours_forced), colour, text)
     }
 
     /// Paints a text for messages, where a person reads them.
     pub fn paint_message(&self, colour: &str, text: &str) -> String {
-        paint(self.colours && self.err_is_terminal, colour, text)
+        paint(self.colours && (self.err_is_terminal || self.colours_forced), colour, text)
     }
+}
+
+/// Whether colours are wanted at all, and whether even where no person reads.
+fn wants_colours(variables: &BTreeMap<String, String>) -> (bool, bool) {
+    let is = |name: &str, test: fn(&str) -> bool| variables.get(name).is_some_and(|value| test(value));
+    if is("NO_COLOR", |value| !value.is_empty()) {
+        return (false, false);
+    }
+    if is("CLICOLOR_FORCE", |value| !value.is_empty() && value != "0") {
+        return (true, true);
+    }
+    (!is("CLICOLOR", |value| value == "0") && !is("TERM", |value| value == "dumb"), false)
 }
 
 fn paint(wanted: bool, colour: &str, text: &str) -> String {
@@ -187,3 +221,6 @@ impl Write for Captured {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

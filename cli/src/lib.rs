@@ -11,6 +11,7 @@
 
 mod bundle;
 pub mod commands;
+mod compatibility;
 pub mod error;
 pub mod io;
 mod names;
@@ -18,8 +19,10 @@ mod output;
 mod progress;
 mod session;
 mod terminal;
+mod things;
 
 pub use commands::Command;
+pub use compatibility::{Answer, COMPATIBILITY, Entry, Tool};
 pub use error::CliError;
 pub use io::Io;
 pub use session::{Globals, Session};
@@ -27,7 +30,15 @@ pub use session::{Globals, Session};
 /// Runs a command and gives the exit code; errors have been told.
 pub async fn run(globals: Globals, command: Command, io: Io) -> i32 {
     let session = Session { io: io.clone(), globals };
-    match commands::run(&session, command).await {
+    // A program that the command runs gets the key press itself.
+    let own_interrupt = matches!(command, Command::Docker(_));
+    let outcome = tokio::select! {
+        // A command that knows better what goes on says so itself.
+        biased;
+        outcome = commands::run(&session, command) => outcome,
+        Ok(()) = tokio::signal::ctrl_c(), if !own_interrupt => Err(interrupted(&io)),
+    };
+    match outcome {
         Ok(()) => error::DONE,
         Err(error) => {
             if !error.silent {
@@ -39,6 +50,19 @@ pub async fn run(globals: Globals, command: Command, io: Io) -> i32 {
             error.code
         }
     }
+}
+
+/// What a person who pressed Ctrl-C must know: whether anything was begun that goes on without this command.
+fn interrupted(io: &Io) -> CliError {
+    let error = match io.orders.load(std::sync::atomic::Ordering::Relaxed) {
+        0 => CliError::new("interrupted; nothing was changed"),
+        orders => CliError::new(format!(
+            "interrupted; the server goes on with what it was told ({})",
+            commands::up::count(usize::try_from(orders).unwrap_or(usize::MAX), "order")
+        ))
+        .hint("`lariat events` shows what happens"),
+    };
+    CliError { code: error::INTERRUPTED, ..error }
 }
 
 /// The user commands alone, as a program; `lariat` adds its roles to them.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use contract_client::{Client, Container, Host, Meta, Object, Query, Service, Stack, Volume};
+use contract_client::{Client, Container, Host, Meta, Object, Query, Resource, Service, Stack, Volume};
 
 use crate::error::CliError;
+use crate::things::Thing;
 
 /// The kinds of objects that a command can work on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Kind {
     /// Stacks.
     Stack,
@@ -19,16 +20,45 @@ pub enum Kind {
     Host,
     /// Volumes.
     Volume,
+    /// Secrets.
+    Secret,
+    /// Networks.
+    Network,
+    /// Registries of images.
+    Registry,
+    /// Certificates.
+    Certificate,
+    /// Environments.
+    Environment,
 }
 
+/// The kinds that are only known by name.
+const THINGS: &[(Kind, &Thing)] = &[
+    (Kind::Secret, &crate::commands::secrets::SECRETS),
+    (Kind::Network, &crate::commands::networks::NETWORKS),
+    (Kind::Registry, &crate::commands::registries::REGISTRIES),
+    (Kind::Certificate, &crate::commands::certificates::CERTIFICATES),
+    (Kind::Environment, &crate::commands::env::ENVIRONMENTS),
+];
+
 impl Kind {
-    const fn word(self) -> &'static str {
+    fn thing(self) -> Option<&'static Thing> {
+        THINGS.iter().find(|(kind, _)| *kind == self).map(|(_, thing)| *thing)
+    }
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Stack => "stack",
             Self::Service => "service",
             Self::Container => "container",
             Self::Host => "host",
             Self::Volume => "volume",
+            Self::Secret => "secret",
+            Self::Network => "network",
+            Self::Registry => "registry",
+            Self::Certificate => "certificate",
+            Self::Environment => "environment",
         }
     }
 }
@@ -49,6 +79,8 @@ pub enum Target {
     Host(Host),
     /// A volume.
     Volume(Volume),
+    /// An object of a kind that is only known by name.
+    Thing(Kind, Resource),
 }
 
 impl Target {
@@ -60,6 +92,7 @@ impl Target {
             Self::Container(object) => &object.meta,
             Self::Host(object) => &object.meta,
             Self::Volume(object) => &object.meta,
+            Self::Thing(_, object) => &object.meta,
         }
     }
 
@@ -71,18 +104,28 @@ impl Target {
             Self::Container(_) => Kind::Container,
             Self::Host(_) => Kind::Host,
             Self::Volume(_) => Kind::Volume,
+            Self::Thing(kind, _) => *kind,
         }
     }
 
-    /// The name of its collection.
-    pub fn plural(&self) -> &'static str {
+    /// Its collection: the name in links, and whether it lies outside environments.
+    pub fn place(&self) -> (&'static str, bool) {
         match self {
-            Self::Stack(_) => Stack::PLURAL,
-            Self::Service(_) => Service::PLURAL,
-            Self::Container(_) => Container::PLURAL,
-            Self::Host(_) => Host::PLURAL,
-            Self::Volume(_) => Volume::PLURAL,
+            Self::Stack(_) => (Stack::PLURAL, false),
+            Self::Service(_) => (Service::PLURAL, false),
+            Self::Container(_) => (Container::PLURAL, false),
+            Self::Host(_) => (Host::PLURAL, false),
+            Self::Volume(_) => (Volume::PLURAL, false),
+            Self::Thing(kind, _) => {
+                let collection = kind.thing().expect("a thing has its kind").collection;
+                (collection.plural, collection.at_root)
+            }
         }
+    }
+
+    /// How it is listed and removed, where it is only known by name.
+    pub fn thing(&self) -> Option<&'static Thing> {
+        self.kind().thing()
     }
 }
 
@@ -99,6 +142,8 @@ pub struct Directory {
     pub hosts: BTreeMap<String, Host>,
     /// Volumes by id.
     pub volumes: BTreeMap<String, Volume>,
+    /// Objects of kinds that are only known by name.
+    pub things: Vec<(Kind, Resource)>,
 }
 
 async fn all<T: Object>(client: &Client, wanted: bool) -> Result<BTreeMap<String, T>, CliError> {
@@ -125,7 +170,37 @@ impl Directory {
             all(client, wanted(Kind::Host)),
             all(client, wanted(Kind::Volume)),
         )?;
-        Ok(Self { stacks, services, containers, hosts, volumes })
+        Ok(Self { stacks, services, containers, hosts, volumes, things: Vec::new() })
+    }
+
+    /// Asks for all objects of some kinds, and finds those that are named. What is seldom meant is only asked for when a
+    /// name means nothing else.
+    ///
+    /// # Errors
+    /// Fails if a name means nothing or too much; then nothing has happened yet.
+    pub async fn find(
+        client: &Client,
+        names: &[String],
+        kinds: &[Kind],
+    ) -> Result<(Self, Vec<Target>), CliError> {
+        let mut directory = Self::load(client, kinds).await?;
+        let found: Result<Vec<Target>, CliError> =
+            names.iter().map(|name| directory.resolve(name, kinds)).collect();
+        let things: Vec<&(Kind, &Thing)> = THINGS.iter().filter(|(kind, _)| kinds.contains(kind)).collect();
+        match found {
+            Ok(found) => return Ok((directory, found)),
+            Err(error) if things.is_empty() || error.code == crate::error::USAGE => return Err(error),
+            Err(_) => {}
+        }
+        for (kind, thing) in things {
+            let scope = if thing.collection.at_root { client.at_root() } else { client.clone() };
+            if scope.offers(thing.collection).await? {
+                let own = scope.list_of(thing.collection, &Query::all()).await?;
+                directory.things.extend(own.into_iter().map(|resource| (*kind, resource)));
+            }
+        }
+        let found = names.iter().map(|name| directory.resolve(name, kinds)).collect::<Result<_, _>>()?;
+        Ok((directory, found))
     }
 
     /// The name of a stack.
@@ -243,6 +318,12 @@ impl Directory {
                 .cloned()
                 .map(Target::Volume),
         );
+        found.extend(
+            self.things
+                .iter()
+                .filter(|(_, resource)| is(&resource.meta))
+                .map(|(kind, resource)| Target::Thing(*kind, resource.clone())),
+        );
         found
     }
 
@@ -251,7 +332,9 @@ impl Directory {
         match target {
             Target::Service(service) => self.service_path(service),
             Target::Host(host) => host.title().to_owned(),
-            Target::Stack(_) | Target::Container(_) | Target::Volume(_) => target.meta().title().to_owned(),
+            Target::Stack(_) | Target::Container(_) | Target::Volume(_) | Target::Thing(..) => {
+                target.meta().title().to_owned()
+            }
         }
     }
 
@@ -266,7 +349,8 @@ impl Directory {
             .chain(self.services.values().cloned().map(Target::Service))
             .chain(self.containers.values().cloned().map(Target::Container))
             .chain(self.hosts.values().cloned().map(Target::Host))
-            .chain(self.volumes.values().cloned().map(Target::Volume));
+            .chain(self.volumes.values().cloned().map(Target::Volume))
+            .chain(self.things.iter().map(|(kind, resource)| Target::Thing(*kind, resource.clone())));
         let mut near: Vec<(usize, String)> = every
             .filter(|target| kinds.contains(&target.kind()))
             .map(|target| self.name_of(&target))

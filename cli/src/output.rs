@@ -1,18 +1,145 @@
-//! Tables for people, JSON for programs, and words for times.
+//! Tables for people, documents for programs, and words for times.
+
+mod template;
+mod yaml;
+
+use std::str::FromStr;
 
 use serde_json::Value;
 
 use crate::error::CliError;
 use crate::io::Io;
+use crate::session::Session;
+use template::Template;
+use yaml::to_yaml;
 
 /// The form of output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Format {
-    /// Aligned columns.
+    /// Aligned columns, or words.
     #[default]
     Table,
     /// JSON.
     Json,
+    /// YAML.
+    Yaml,
+    /// A template for each object.
+    Template(Template),
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "table" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            "yaml" => Ok(Self::Yaml),
+            template if template.contains("{{") => Template::parse(template).map(Self::Template),
+            _ => Err("it is table, json, yaml or a template such as '{{.name}} {{.state}}'".to_owned()),
+        }
+    }
+}
+
+impl Session {
+    /// Whether a program reads the output.
+    pub fn is_machine(&self) -> bool {
+        self.globals.format != Format::Table
+    }
+
+    /// Prints what was asked for: an object, or a list of objects. Where a table would say too little, it is JSON.
+    ///
+    /// # Errors
+    /// Fails when nobody reads any more, or a template does not fit.
+    pub fn document(&self, value: &Value) -> Result<(), CliError> {
+        match (&self.globals.format, value) {
+            (Format::Table | Format::Json, _) => json(&self.io, value),
+            (Format::Yaml, _) => self.io.out(&to_yaml(value)),
+            (Format::Template(template), Value::Array(list)) => {
+                list.iter().try_for_each(|value| self.io.line(&template.render(value)?))
+            }
+            (Format::Template(template), _) => self.io.line(&template.render(value)?),
+        }
+    }
+
+    /// Prints one of many documents that come one after the other.
+    ///
+    /// # Errors
+    /// As [`Session::document`].
+    pub fn event(&self, value: &Value) -> Result<(), CliError> {
+        match &self.globals.format {
+            Format::Table | Format::Json => self.io.line(&value.to_string()),
+            Format::Yaml => self.io.out(&format!("---\n{}", to_yaml(value))),
+            Format::Template(template) => self.io.line(&template.render(value)?),
+        }
+    }
+
+    /// Says that something was done to an object.
+    ///
+    /// # Errors
+    /// As [`Session::document`].
+    pub fn done(&self, id: &str, name: &str) -> Result<(), CliError> {
+        if self.is_machine() {
+            self.event(&serde_json::json!({ "id": id, "name": name }))
+        } else {
+            self.io.line(if self.globals.quiet { id } else { name })
+        }
+    }
+
+    /// Says something beside the output that a person may like to know.
+    pub fn note(&self, text: &str) {
+        if !self.globals.quiet {
+            self.io.say(text);
+        }
+    }
+}
+
+/// A list of objects, in every form at once.
+pub struct Listing {
+    table: Table,
+    ids: Vec<String>,
+    documents: Vec<Value>,
+    notes: Vec<String>,
+}
+
+impl Listing {
+    /// An empty list.
+    pub fn new(headings: &[&str]) -> Self {
+        Self { table: Table::new(headings), ids: Vec::new(), documents: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Adds an object: its row, and what programs are told of it.
+    pub fn add(&mut self, id: &str, cells: Vec<String>, document: Value) {
+        self.ids.push(id.to_owned());
+        self.table.row(cells);
+        self.documents.push(document);
+    }
+
+    /// Adds a line for people, below the table and beside the output.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    /// Whether there is no object.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Prints it.
+    ///
+    /// # Errors
+    /// As [`Session::document`].
+    pub fn print(self, session: &Session) -> Result<(), CliError> {
+        if session.is_machine() {
+            return session.document(&Value::Array(self.documents));
+        }
+        if session.globals.quiet {
+            return self.ids.iter().try_for_each(|id| session.io.line(id));
+        }
+        session.io.out(&self.table.render())?;
+        self.notes.iter().for_each(|note| session.io.say(note));
+        Ok(())
+    }
 }
 
 /// Rows under headings, aligned.

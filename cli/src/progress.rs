@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::error::CliError;
-use crate::io::Io;
 use crate::names::natural;
 use crate::output::{cut, width};
+use crate::session::Session;
 use crate::terminal;
 
 /// Changes are told; this only covers what a subscription could have missed.
@@ -108,10 +108,10 @@ pub enum Display {
         /// What was said last of each service.
         said: BTreeMap<String, String>,
     },
-    /// A JSON document for each change.
+    /// A document for each change.
     Json {
         /// What was said last of each service.
-        said: BTreeMap<String, String>,
+        said: BTreeMap<String, serde_json::Value>,
     },
     /// Nothing.
     Silent,
@@ -119,17 +119,20 @@ pub enum Display {
 
 impl Display {
     /// The form that fits who reads.
-    pub fn fitting(io: &Io, json: bool) -> Self {
-        if json {
+    pub fn fitting(session: &Session) -> Self {
+        if session.is_machine() {
             Self::Json { said: BTreeMap::new() }
-        } else if io.err_is_terminal {
+        } else if session.globals.quiet {
+            Self::Silent
+        } else if session.io.err_is_terminal {
             Self::Live { drawn: 0, text: String::new() }
         } else {
             Self::Plain { said: BTreeMap::new() }
         }
     }
 
-    fn show(&mut self, io: &Io, goal: Goal, lines: &[Line]) -> Result<(), CliError> {
+    fn show(&mut self, session: &Session, goal: Goal, lines: &[Line]) -> Result<(), CliError> {
+        let io = &session.io;
         match self {
             Self::Silent => {}
             Self::Live { drawn, text: shown } => {
@@ -178,10 +181,9 @@ impl Display {
                         "scale": line.scale,
                         "message": line.note,
                         "reason": line.reason.as_ref().map(reason_document),
-                    })
-                    .to_string();
+                    });
                     if said.get(&line.name) != Some(&document) {
-                        io.line(&document)?;
+                        session.event(&document)?;
                         said.insert(line.name.clone(), document);
                     }
                 }
@@ -261,7 +263,7 @@ struct Picture {
 /// # Errors
 /// Fails when asking the server cannot help any more, or nobody reads.
 pub async fn follow(
-    io: &Io,
+    session: &Session,
     client: &Client,
     wanted: &Wanted,
     goal: Goal,
@@ -299,7 +301,7 @@ pub async fn follow(
         }
         let lines = if listed { picture.lines(wanted, goal) } else { Vec::new() };
         if listed {
-            display.show(io, goal, &lines)?;
+            display.show(session, goal, &lines)?;
         }
         let all = |stages: &[Stage]| lines.iter().all(|line| stages.contains(&line.stage));
         let mut wake = until.min(poll);

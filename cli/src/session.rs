@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use contract_client::{
-    Client, ClientOptions, ConfigFile, Credentials, Given, Object as _, Origin, Pin, Project, Proxies, Query,
-    ServerAddress, Settings, Trust,
+    Client, ClientOptions, ConfigError, ConfigFile, Credentials, Given, Object as _, Origin, Pin, Project,
+    Proxies, Query, ServerAddress, Settings, Trust,
 };
 use contract_values::Secret;
 
@@ -21,8 +21,17 @@ pub struct Globals {
     /// The server, such as http://host:8080 [variable: LARIAT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
-    /// The environment, by name or id [variable: LARIAT_ENVIRONMENT]
+    /// The public half of a key [variable: LARIAT_ACCESS_KEY]
+    #[arg(long, global = true, value_name = "KEY", requires = "secret_key")]
+    pub access_key: Option<String>,
+    /// The secret half of a key; others on this machine can see it [better, the variable: LARIAT_SECRET_KEY]
+    #[arg(long, global = true, value_name = "KEY", requires = "access_key")]
+    pub secret_key: Option<String>,
+    /// The server and key that `login` kept under this name [variable: LARIAT_CONTEXT]
     #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// The environment, by name or id [variable: LARIAT_ENVIRONMENT]
+    #[arg(long, alias = "environment", global = true, value_name = "NAME")]
     pub env: Option<String>,
     /// The SHA-256 of the server's certificate, as sha256:HEX [variable: LARIAT_PIN]
     #[arg(long, global = true, value_name = "HASH")]
@@ -33,11 +42,17 @@ pub struct Globals {
     /// The configuration file [default: ~/.lariat/config.json]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The form of output
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORM")]
+    /// The form of output: table, json, yaml, or a template such as '{{.name}} {{.state}}'
+    #[arg(long, global = true, default_value = "table", hide_default_value = true, value_name = "FORM")]
     pub format: Format,
-    /// Seconds that one request to the server may take
-    #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS", hide = true)]
+    /// Print ids only, and say nothing of what is going on
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say which requests are sent to the server
+    #[arg(long, global = true)]
+    pub debug: bool,
+    /// Seconds that one request to the server may take [default: 30]
+    #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS", hide_default_value = true)]
     pub request_timeout: u64,
 }
 
@@ -71,21 +86,20 @@ impl Session {
     /// # Errors
     /// Fails if it cannot be used as it is.
     pub fn config_file(&self) -> Result<ConfigFile, CliError> {
-        let path = match self.config_path() {
-            Ok(path) => path,
+        match self.config_path() {
+            Ok(path) => ConfigFile::load(&path).map_err(|error| config_error(&path, &error)),
             // Everything may come from the environment.
-            Err(_) => return Ok(ConfigFile::default()),
-        };
-        ConfigFile::load(&path).map_err(|error| {
-            let hint = match &error {
-                contract_client::ConfigError::Open { path, .. } => format!("chmod 600 {path}"),
-                _ => format!(
-                    "repair it, or remove it and sign in again with `lariat login URL`: {}",
-                    path.display()
-                ),
-            };
-            CliError::new(chain(&error)).hint(hint)
-        })
+            Err(_) => Ok(ConfigFile::default()),
+        }
+    }
+
+    /// Changes that file.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read or written; then it is as it was.
+    pub fn change_config<T>(&self, change: impl FnOnce(&mut ConfigFile) -> T) -> Result<T, CliError> {
+        let path = self.config_path()?;
+        ConfigFile::change(&path, change).map_err(|error| config_error(&path, &error))
     }
 
     /// What options, variables and the file say together.
@@ -101,7 +115,21 @@ impl Session {
             ("LARIAT_URL", Some(url)) => Some(url.clone()),
             _ => io.variable(name),
         };
-        let mut settings = Settings::from_environment(variable, &file);
+        let context =
+            self.globals.context.clone().map(|value| Given { value, origin: Origin::Option("--context") });
+        let mut settings = Settings::join(variable, &file, context).map_err(|error| {
+            let hint = match error.known.as_slice() {
+                [] => "`lariat login URL --context NAME` makes one".to_owned(),
+                known => format!("there are: {}", known.join(", ")),
+            };
+            CliError::usage(error.to_string()).hint(hint)
+        })?;
+        if let (Some(access), Some(secret_key)) = (&self.globals.access_key, &self.globals.secret_key) {
+            let origin = Origin::Option("--access-key");
+            settings.access_key = Some(Given { value: access.clone(), origin });
+            let origin = Origin::Option("--secret-key");
+            settings.secret_key = Some(Given { value: secret(secret_key.clone()), origin });
+        }
         if self.globals.url.is_some()
             && let Some(url) = &mut settings.url
         {
@@ -155,6 +183,7 @@ impl Session {
         let options = ClientOptions {
             trust,
             proxies: self.proxies(),
+            orders: Some(std::sync::Arc::clone(&self.io.orders)),
             timeout: Duration::from_secs(self.globals.request_timeout.max(1)),
             ..ClientOptions::new(address, credentials)
         };
@@ -164,6 +193,26 @@ impl Session {
     /// The proxies that the environment variables name.
     pub fn proxies(&self) -> Proxies {
         Proxies::from_variables(|name| self.io.variable(name))
+    }
+
+    /// Asks a person for a secret, or reads it from the input where an option says so.
+    ///
+    /// # Errors
+    /// Fails when nobody is there to be asked.
+    pub fn ask_secret(&self, from_stdin: bool, option: &str, question: &str) -> Result<Secret, CliError> {
+        if from_stdin {
+            return Ok(secret(self.io.read_line()?));
+        }
+        if !self.io.in_is_terminal {
+            return Err(CliError::usage("nobody is there to be asked for a secret")
+                .hint(format!("pipe it in with {option}")));
+        }
+        self.io.say_bytes(question.as_bytes());
+        let hidden = crate::terminal::without_echo()?;
+        let line = self.io.read_line();
+        drop(hidden);
+        self.io.say("");
+        Ok(secret(line?))
     }
 
     /// A client inside the chosen environment.
@@ -181,10 +230,17 @@ impl Session {
         };
         Ok(root.in_project(&project.meta.id))
     }
+}
 
-    /// Whether JSON is wanted.
-    pub fn is_json(&self) -> bool {
-        self.globals.format == Format::Json
+fn config_error(path: &std::path::Path, error: &ConfigError) -> CliError {
+    let told = CliError::new(chain(error));
+    match error {
+        ConfigError::Open { path, .. } => told.hint(format!("chmod 600 {path}")),
+        ConfigError::Read { .. } | ConfigError::Format { .. } => told.hint(format!(
+            "repair it, or remove it and sign in again with `lariat login URL`: {}",
+            path.display()
+        )),
+        ConfigError::Write { .. } | ConfigError::Lock { .. } => told,
     }
 }
 

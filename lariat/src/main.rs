@@ -63,6 +63,12 @@ fn main() -> ExitCode {
 }
 
 fn user(globals: Globals, command: Command) -> i32 {
+    if globals.debug
+        && let Err(error) = log::start(log::LogFormat::Text, "warn,contract_client=debug,lariat_cli=debug")
+    {
+        eprintln!("error: {error}");
+        return 1;
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -14,6 +14,12 @@ pub struct Events {
     /// Only of these types, such as container or service
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
+    /// Only of the object with this id or name; may be given several times
+    #[arg(long = "object", value_name = "NAME")]
+    objects: Vec<String>,
+    /// Also of the server itself, and of all environments that you can see
+    #[arg(short, long)]
+    all: bool,
     /// End after so many
     #[arg(long, value_name = "NUMBER")]
     count: Option<u64>,
@@ -21,7 +27,7 @@ pub struct Events {
 
 impl Events {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
-        let client = session.client().await?;
+        let client = if self.all { session.root_client()? } else { session.client().await? };
         let mut watch = client.watch();
         let mut left = self.count.unwrap_or(u64::MAX);
         let mut connected = false;
@@ -32,17 +38,17 @@ impl Events {
             };
             match event {
                 WatchEvent::Connected if connected => {
-                    session.io.say("connected again; changes in between are not shown")
+                    session.note("connected again; changes in between are not shown")
                 }
                 WatchEvent::Connected => connected = true,
-                WatchEvent::Lost(why) => {
-                    session.io.say(&format!("the connection broke ({why}); trying again"))
-                }
+                WatchEvent::Lost(why) => session.note(&format!("the connection broke ({why}); trying again")),
                 WatchEvent::Changed(resource) => {
-                    let kind = &resource.meta.kind;
-                    if self.types.is_empty()
-                        || self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(kind))
-                    {
+                    let meta = &resource.meta;
+                    let of_type = self.types.is_empty()
+                        || self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&meta.kind));
+                    let of_object = self.objects.is_empty()
+                        || self.objects.iter().any(|o| *o == meta.id || Some(o) == meta.name.as_ref());
+                    if of_type && of_object {
                         show(session, &resource)?;
                         left -= 1;
                     }
@@ -56,7 +62,7 @@ impl Events {
 fn show(session: &Session, resource: &Resource) -> Result<(), CliError> {
     let meta = &resource.meta;
     let now = session.io.now_ms();
-    if session.is_json() {
+    if session.is_machine() {
         let document = json!({
             "time": now,
             "type": meta.kind,
@@ -67,7 +73,7 @@ fn show(session: &Session, resource: &Resource) -> Result<(), CliError> {
             "message": meta.transitioning_message,
             "resource": resource.fields,
         });
-        return session.io.line(&document.to_string());
+        return session.event(&document);
     }
     let time = contract_values::Timestamp(now).to_string();
     let state = session.io.paint(colour_of(&meta.state, &meta.transitioning), &meta.state);

@@ -81,7 +81,7 @@ impl Exec {
                         .hint(format!("`lariat ps {path}` shows them"))
                 })
             }
-            Target::Stack(_) | Target::Host(_) | Target::Volume(_) => {
+            Target::Stack(_) | Target::Host(_) | Target::Volume(_) | Target::Thing(..) => {
                 Err(CliError::usage(format!("`{}` is no container", self.container)))
             }
         }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use contract_client::{Client, Host, Query, RegistrationToken, ServerAddress, Trust};
+use contract_values::Timestamp;
 use serde_json::{Value, json};
 
 use super::lifecycle::Waiting;
+use super::{Names, Removal};
 use crate::error::CliError;
 use crate::names::{Directory, Kind, Target, natural};
-use crate::output::{self, Table, ago, colour_of, or_dash};
+use crate::output::{Listing, ago, colour_of, or_dash};
 use crate::session::Session;
 
 const KINDS: &[Kind] = &[Kind::Host];
@@ -19,20 +21,14 @@ const KINDS: &[Kind] = &[Kind::Host];
 pub struct Hosts {
     #[command(subcommand)]
     command: Option<HostsCommand>,
-    /// Print ids only
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum HostsCommand {
     /// List hosts
-    Ls {
-        /// Print ids only
-        #[arg(short, long)]
-        quiet: bool,
-    },
+    Ls,
     /// Print the one command that makes another machine a host
+    #[command(visible_alias = "create")]
     Add {
         /// The server as the other machine reaches it [default: as this command does]
         #[arg(long, value_name = "URL")]
@@ -40,89 +36,86 @@ enum HostsCommand {
         /// Make a new token, instead of the one that there is
         #[arg(long)]
         new_token: bool,
+        /// Hours until the command is good for nothing; 0 is never
+        #[arg(long, default_value_t = 24, value_name = "NUMBER")]
+        hours: u32,
     },
     /// Remove hosts; what ran on them runs elsewhere
-    Rm {
-        /// Hosts
-        #[arg(required = true)]
-        names: Vec<String>,
-        /// Do not ask
-        #[arg(short, long)]
-        force: bool,
-        #[command(flatten)]
-        waiting: Waiting,
-    },
+    Rm(Removal),
     /// Let hosts take new containers again
     Activate {
-        /// Hosts
-        #[arg(required = true)]
-        names: Vec<String>,
+        #[command(flatten)]
+        names: Names,
         #[command(flatten)]
         waiting: Waiting,
     },
     /// Give hosts no new containers
     Deactivate {
-        /// Hosts
-        #[arg(required = true)]
-        names: Vec<String>,
+        #[command(flatten)]
+        names: Names,
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Show everything about hosts, as JSON
-    Inspect {
-        /// Hosts
-        #[arg(required = true)]
-        names: Vec<String>,
+    /// Give hosts no new containers, and move those of services elsewhere
+    Evacuate {
+        #[command(flatten)]
+        names: Names,
+        #[command(flatten)]
+        waiting: Waiting,
     },
+    /// Change the name, the note and the labels of a host
+    Set {
+        /// Its name or id
+        name: String,
+        /// Its new name
+        #[arg(long = "name", value_name = "NAME")]
+        new_name: Option<String>,
+        /// A note
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+        /// A label, as NAME=VALUE, or NAME alone; may be given several times
+        #[arg(short, long = "label", value_name = "NAME=VALUE")]
+        labels: Vec<String>,
+        /// A label that shall go; may be given several times
+        #[arg(long, value_name = "NAME")]
+        remove_label: Vec<String>,
+    },
+    /// Show everything about hosts
+    Inspect(Names),
 }
 
 impl Hosts {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
-        match self.command.unwrap_or(HostsCommand::Ls { quiet: self.quiet }) {
-            HostsCommand::Ls { quiet } => list(session, quiet).await,
-            HostsCommand::Add { server, new_token } => add(session, server.as_deref(), new_token).await,
-            HostsCommand::Rm { names, force, waiting } => remove(session, &names, force, waiting).await,
-            HostsCommand::Activate { names, waiting } => switch(session, &names, "activate", waiting).await,
-            HostsCommand::Deactivate { names, waiting } => {
-                switch(session, &names, "deactivate", waiting).await
+        match self.command.unwrap_or(HostsCommand::Ls) {
+            HostsCommand::Ls => list(session).await,
+            HostsCommand::Add { server, new_token, hours } => {
+                add(session, server.as_deref(), new_token, hours).await
             }
-            HostsCommand::Inspect { names } => super::inspect::inspect(session, &names, KINDS).await,
+            HostsCommand::Rm(removal) => remove(session, removal).await,
+            HostsCommand::Activate { names, waiting } => {
+                switch(session, &names.names, "activate", waiting).await
+            }
+            HostsCommand::Deactivate { names, waiting } => {
+                switch(session, &names.names, "deactivate", waiting).await
+            }
+            HostsCommand::Evacuate { names, waiting } => evacuate(session, &names.names, waiting).await,
+            HostsCommand::Set { name, new_name, description, labels, remove_label } => {
+                let labels = Labels { add: labels, remove: remove_label };
+                set(session, &name, new_name, description, &labels).await
+            }
+            HostsCommand::Inspect(names) => super::inspect::inspect(session, &names.names, KINDS, true).await,
         }
     }
 }
 
-async fn list(session: &Session, quiet: bool) -> Result<(), CliError> {
+async fn list(session: &Session) -> Result<(), CliError> {
     let client = session.client().await?;
     let mut hosts: Vec<Host> = client.list(&Query::all()).await?;
     hosts.sort_by_key(|host| natural(host.title()));
-    if session.is_json() {
-        let documents = hosts.iter().map(|host| {
-            json!({
-                "id": host.meta.id,
-                "name": host.title(),
-                "hostname": host.hostname,
-                "state": host.meta.state,
-                "agentState": host.agent_state,
-                "transitioning": host.meta.transitioning,
-                "message": host.meta.transitioning_message,
-                "reason": host.meta.reason.as_ref().map(super::up::reason_document),
-                "address": host.agent_ip_address,
-                "containers": host.instance_ids.len(),
-                "labels": host.labels,
-                "docker": docker(host),
-                "os": fact(host, "osInfo", "operatingSystem"),
-                "created": host.meta.created_ms,
-            })
-        });
-        return output::json(&session.io, &documents.collect());
-    }
-    if quiet {
-        return hosts.iter().try_for_each(|host| session.io.line(&host.meta.id));
-    }
-    let mut table = Table::new(&["ID", "NAME", "STATE", "ADDRESS", "CONTAINERS", "DOCKER", "AGE"]);
+    let mut listing = Listing::new(&["ID", "NAME", "STATE", "ADDRESS", "CONTAINERS", "DOCKER", "AGE"]);
     for host in &hosts {
         let meta = &host.meta;
-        table.row(vec![
+        let cells = vec![
             meta.id.clone(),
             host.title().to_owned(),
             session.io.paint(colour_of(&meta.state, &meta.transitioning), &meta.state),
@@ -130,18 +123,32 @@ async fn list(session: &Session, quiet: bool) -> Result<(), CliError> {
             host.instance_ids.len().to_string(),
             or_dash(docker(host).as_deref()),
             ago(session.io.now_ms(), meta.created_ms),
-        ]);
-    }
-    session.io.out(&table.render())?;
-    for host in &hosts {
-        if let Some(message) = &host.meta.transitioning_message {
-            session.io.say(&format!("{}: {message}", host.title()));
+        ];
+        let document = json!({
+            "id": meta.id,
+            "name": host.title(),
+            "hostname": host.hostname,
+            "state": meta.state,
+            "agentState": host.agent_state,
+            "transitioning": meta.transitioning,
+            "message": meta.transitioning_message,
+            "reason": meta.reason.as_ref().map(super::up::reason_document),
+            "address": host.agent_ip_address,
+            "containers": host.instance_ids.len(),
+            "labels": host.labels,
+            "docker": docker(host),
+            "os": fact(host, "osInfo", "operatingSystem"),
+            "created": meta.created_ms,
+        });
+        listing.add(&meta.id, cells, document);
+        if let Some(message) = &meta.transitioning_message {
+            listing.note(format!("{}: {message}", host.title()));
         }
     }
-    if hosts.is_empty() {
-        session.io.say("hint: `lariat hosts add` prints the command that makes a machine a host");
+    if listing.is_empty() {
+        listing.note("hint: `lariat hosts add` prints the command that makes a machine a host".to_owned());
     }
-    Ok(())
+    listing.print(session)
 }
 
 fn fact(host: &Host, group: &str, name: &str) -> Option<String> {
@@ -155,9 +162,9 @@ fn docker(host: &Host) -> Option<String> {
     Some(version.split(',').next().unwrap_or(version).to_owned())
 }
 
-async fn add(session: &Session, server: Option<&str>, new: bool) -> Result<(), CliError> {
+async fn add(session: &Session, server: Option<&str>, new: bool, hours: u32) -> Result<(), CliError> {
     let client = session.client().await?;
-    let token = registration_token(&client, new).await?;
+    let token = registration_token(&client, new, hours, session.io.now_ms()).await?;
     let link = token.registration_url.clone().ok_or_else(|| {
         CliError::new("the server gave no address for new hosts")
             .hint("set the setting `api.host` of the server")
@@ -174,19 +181,21 @@ async fn add(session: &Session, server: Option<&str>, new: bool) -> Result<(), C
     let path = link.find("/v1/").or_else(|| link.find("/v2-beta/")).map_or("", |at| &link[at..]);
     let url = format!("{base}{path}");
     let command = command(&client, &base, &url).await?;
-    if session.is_json() {
-        let document = json!({
+    if session.is_machine() {
+        return session.document(&json!({
             "command": command,
             "registrationUrl": url,
             "token": secret.expose(),
             "expires": token.expires,
-        });
-        return output::json(&session.io, &document);
+        }));
     }
-    session.io.say("Run this on the machine that shall become a host (it needs Docker):");
+    session.note("Run this on the machine that shall become a host (it needs Docker):");
     session.io.line(&command)?;
+    if let Some(expires) = &token.expires {
+        session.note(&format!("It is good until {expires}."));
+    }
     if is_loopback(base.host()) {
-        session.io.say(&format!(
+        session.note(&format!(
             "{} {} is this machine only; for another one give the address that it reaches with --server URL",
             session.io.paint_message("33", "note:"),
             base.host()
@@ -219,19 +228,42 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The token of the environment; one is made where there is none.
-async fn registration_token(client: &Client, new: bool) -> Result<RegistrationToken, CliError> {
+/// How long a token that there is must still be good for: time to walk to the other machine.
+const STILL_GOOD_MS: i64 = 60 * 60 * 1000;
+
+/// The token of the environment; one is made where there is none that is still good.
+async fn registration_token(
+    client: &Client,
+    new: bool,
+    hours: u32,
+    now_ms: i64,
+) -> Result<RegistrationToken, CliError> {
+    let for_ever = hours == 0;
     if !new {
         let query = Query::all().with("state", "active");
         let mut tokens: Vec<RegistrationToken> = client.list(&query).await?;
         tokens.retain(|token| {
-            token.registration_url.is_some() && token.token.is_some() && token.expires.is_none()
+            let still_good = match token.expires.as_deref() {
+                None => true,
+                Some(time) => {
+                    !for_ever
+                        && contract_api::parse_date(time).is_some_and(|end| {
+                            end.0 - now_ms >= STILL_GOOD_MS.min(i64::from(hours) * 3_600_000)
+                        })
+                }
+            };
+            token.registration_url.is_some() && token.token.is_some() && still_good
         });
         if let Some(token) = tokens.into_iter().next() {
             return Ok(token);
         }
     }
-    let made: RegistrationToken = client.create(&json!({})).await?;
+    let mut input = json!({});
+    let knows_end = client.schemas().await?.get("registrationToken").is_some_and(|t| t.has_field("expires"));
+    if !for_ever && knows_end {
+        input["expires"] = Timestamp(now_ms + i64::from(hours) * 3_600_000).to_string().into();
+    }
+    let made: RegistrationToken = client.create(&input).await?;
     let limit = Duration::from_secs(30);
     let ready = client
         .wait::<RegistrationToken>(&made.meta.id, limit, |token| {
@@ -244,30 +276,99 @@ async fn registration_token(client: &Client, new: bool) -> Result<RegistrationTo
 async fn switch(session: &Session, names: &[String], action: &str, waiting: Waiting) -> Result<(), CliError> {
     let client = session.client().await?;
     let directory = Directory::load(&client, KINDS).await?;
-    let state = if action == "activate" { "active" } else { "inactive" };
     for host in resolve(&directory, names)? {
-        if host.meta.state != state {
-            client
-                .act(&host, action, None)
-                .await
-                .map_err(|error| CliError::from(error).during(host.title()))?;
-            if !waiting.no_wait {
-                // A host that is away is switched all the same; its state shows that it is away.
-                client
-                    .wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.state != host.meta.state)
-                    .await?;
-            }
-        }
-        done(session, &host)?;
+        switch_one(&client, &host, action, waiting).await?;
+        session.done(&host.meta.id, host.title())?;
     }
     Ok(())
 }
 
-async fn remove(session: &Session, names: &[String], force: bool, waiting: Waiting) -> Result<(), CliError> {
+/// Switches a host on or off.
+pub(super) async fn switch_one(
+    client: &Client,
+    host: &Host,
+    action: &str,
+    waiting: Waiting,
+) -> Result<(), CliError> {
+    let state = if action == "activate" { "active" } else { "inactive" };
+    if host.meta.state == state {
+        return Ok(());
+    }
+    client.act(host, action, None).await.map_err(|error| CliError::from(error).during(host.title()))?;
+    if !waiting.no_wait {
+        // A host that is away is switched all the same; its state shows that it is away.
+        client.wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.state != host.meta.state).await?;
+    }
+    Ok(())
+}
+
+/// Moves what runs on hosts elsewhere.
+async fn evacuate(session: &Session, names: &[String], waiting: Waiting) -> Result<(), CliError> {
     let client = session.client().await?;
     let directory = Directory::load(&client, KINDS).await?;
-    let hosts = resolve(&directory, names)?;
-    if !force && session.io.in_is_terminal {
+    for host in resolve(&directory, names)? {
+        let failed = |error: CliError| error.during(host.title());
+        client.act(&host, "evacuate", None).await.map_err(|error| failed(error.into()))?;
+        if !waiting.no_wait {
+            client
+                .wait::<Host>(&host.meta.id, waiting.limit(), |h| {
+                    !h.meta.is_moving() && h.meta.state != "active"
+                })
+                .await
+                .map_err(|error| failed(error.into()))?;
+        }
+        session.done(&host.meta.id, host.title())?;
+    }
+    Ok(())
+}
+
+struct Labels {
+    add: Vec<String>,
+    remove: Vec<String>,
+}
+
+async fn set(
+    session: &Session,
+    name: &str,
+    new_name: Option<String>,
+    description: Option<String>,
+    labels: &Labels,
+) -> Result<(), CliError> {
+    let client = session.client().await?;
+    let directory = Directory::load(&client, KINDS).await?;
+    let Target::Host(host) = directory.resolve(name, KINDS)? else { return Ok(()) };
+    let mut input = serde_json::Map::new();
+    if let Some(name) = new_name {
+        input.insert("name".to_owned(), name.into());
+    }
+    if let Some(description) = description {
+        input.insert("description".to_owned(), description.into());
+    }
+    if !labels.add.is_empty() || !labels.remove.is_empty() {
+        let mut all = host.labels.clone();
+        for name in &labels.remove {
+            if all.remove(name).is_none() {
+                return Err(CliError::new(format!("{} has no label `{name}`", host.title())));
+            }
+        }
+        for label in &labels.add {
+            let (name, value) = label.split_once('=').unwrap_or((label, ""));
+            all.insert(name.to_owned(), value.into());
+        }
+        input.insert("labels".to_owned(), json!(all));
+    }
+    if input.is_empty() {
+        return Err(CliError::usage("nothing is to be changed").hint("give --name, --description or --label"));
+    }
+    let host = client.update(&host, &Value::Object(input)).await?;
+    session.done(&host.meta.id, host.title())
+}
+
+async fn remove(session: &Session, removal: Removal) -> Result<(), CliError> {
+    let client = session.client().await?;
+    let directory = Directory::load(&client, KINDS).await?;
+    let hosts = resolve(&directory, &removal.names)?;
+    if !removal.force && session.io.in_is_terminal {
         let all: Vec<String> = hosts
             .iter()
             .map(|host| {
@@ -277,23 +378,26 @@ async fn remove(session: &Session, names: &[String], force: bool, waiting: Waiti
         super::rm::ask(session, &format!("Remove {}?", all.join(", ")))?;
     }
     for host in hosts {
-        let failed = |error: CliError| error.during(format!("could not remove {}", host.title()));
-        // Only an inactive host can be removed.
-        if host.meta.actions.contains_key("deactivate") {
-            client.act(&host, "deactivate", None).await.map_err(|error| failed(error.into()))?;
-            client
-                .wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.actions.contains_key("remove"))
-                .await
-                .map_err(|error| failed(error.into()))?;
-        }
-        client.delete(&host).await.map_err(|error| failed(error.into()))?;
-        if !waiting.no_wait {
-            client
-                .wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.is_removed())
-                .await
-                .map_err(|error| failed(error.into()))?;
-        }
-        done(session, &host)?;
+        remove_one(&client, &host, removal.waiting)
+            .await
+            .map_err(|error| error.during(format!("could not remove {}", host.title())))?;
+        session.done(&host.meta.id, host.title())?;
+    }
+    Ok(())
+}
+
+/// Removes a host, which is switched off first.
+pub(super) async fn remove_one(client: &Client, host: &Host, waiting: Waiting) -> Result<(), CliError> {
+    // Only an inactive host can be removed.
+    if host.meta.actions.contains_key("deactivate") {
+        client.act(host, "deactivate", None).await?;
+        client
+            .wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.actions.contains_key("remove"))
+            .await?;
+    }
+    client.delete(host).await?;
+    if !waiting.no_wait {
+        client.wait::<Host>(&host.meta.id, waiting.limit(), |h| h.meta.is_removed()).await?;
     }
     Ok(())
 }
@@ -306,12 +410,4 @@ fn resolve(directory: &Directory, names: &[String]) -> Result<Vec<Host>, CliErro
         }
     }
     Ok(hosts)
-}
-
-fn done(session: &Session, host: &Host) -> Result<(), CliError> {
-    if session.is_json() {
-        let document: Value = json!({ "id": host.meta.id, "name": host.title() });
-        return session.io.line(&document.to_string());
-    }
-    session.io.line(host.title())
 }

@@ -8,23 +8,29 @@ use contract_client::{Client, Container, Object as _, Service, Stack};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
-use crate::names::{Directory, Target, WORKLOADS};
+use crate::names::{Directory, Kind, Target, WORKLOADS};
 use crate::progress::{Display, Goal, Outcome, Wanted, follow, sentence};
 use crate::session::Session;
+
+/// Stacks, services, containers and hosts.
+const WITH_HOSTS: &[Kind] = &[Kind::Stack, Kind::Service, Kind::Container, Kind::Host];
 
 /// What is worked on, and whether to wait.
 #[derive(Debug, Args)]
 pub(super) struct Targets {
-    /// Stacks, services (stack/service) or containers
+    /// Stacks, services (stack/service), containers or hosts
     #[arg(required = true)]
     names: Vec<String>,
+    /// Only objects of this kind; may be given several times
+    #[arg(long = "type", value_enum, value_name = "KIND")]
+    kinds: Vec<Kind>,
     #[command(flatten)]
     waiting: Waiting,
 }
 
 /// Whether and how long to wait.
 #[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Waiting {
+pub struct Waiting {
     /// Return as soon as the server has taken the order
     #[arg(long)]
     pub no_wait: bool,
@@ -34,27 +40,31 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// The longest time to wait.
     pub fn limit(self) -> Duration {
         Duration::from_secs(self.timeout)
     }
 }
 
-/// Start stacks, services or containers
+/// Start stacks, services, containers or hosts
+///
+/// A host that is started takes new containers again.
 #[derive(Debug, Args)]
 pub struct Start {
     #[command(flatten)]
     targets: Targets,
 }
 
-/// Stop stacks, services or containers
+/// Stop stacks, services, containers or hosts
 ///
-/// They stay stopped until they are started again, also when hosts or servers restart.
+/// They stay stopped until they are started again, also when hosts or servers restart. A host that is stopped gets no new
+/// containers; those that it has go on.
 #[derive(Debug, Args)]
 pub struct Stop {
     #[command(flatten)]
     targets: Targets,
     /// Seconds that a container gets to end by itself before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, visible_alias = "grace", value_name = "SECONDS")]
     time: Option<u32>,
 }
 
@@ -64,11 +74,11 @@ pub struct Restart {
     #[command(flatten)]
     targets: Targets,
     /// How many containers of a service at a time
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    batch: u32,
-    /// Seconds between two batches
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
-    interval: u32,
+    #[arg(long, visible_alias = "batch", default_value_t = 1, value_name = "NUMBER")]
+    batch_size: u32,
+    /// Time between two batches, in milliseconds, or with its unit: 5s
+    #[arg(long, default_value = "0", value_parser = super::up::milliseconds, value_name = "TIME")]
+    interval: u64,
 }
 
 impl Start {
@@ -86,8 +96,8 @@ impl Stop {
 impl Restart {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         // The wire knows no shorter pause.
-        let interval = (u64::from(self.interval) * 1000).max(100);
-        let strategy = json!({ "batchSize": self.batch.max(1), "intervalMillis": interval });
+        let strategy =
+            json!({ "batchSize": self.batch_size.max(1), "intervalMillis": self.interval.max(100) });
         change(session, self.targets, &Order::Restart { strategy }).await
     }
 }
@@ -160,10 +170,13 @@ impl Order {
 
 async fn change(session: &Session, targets: Targets, order: &Order) -> Result<(), CliError> {
     let client = session.client().await?;
-    let directory = Directory::load(&client, WORKLOADS).await?;
+    let kinds = match (targets.kinds.is_empty(), order) {
+        (false, _) => targets.kinds.as_slice(),
+        (true, Order::Restart { .. }) => WORKLOADS,
+        (true, _) => WITH_HOSTS,
+    };
     // All names are understood before anything happens.
-    let found: Vec<Target> =
-        targets.names.iter().map(|name| directory.resolve(name, WORKLOADS)).collect::<Result<_, _>>()?;
+    let (directory, found) = Directory::find(&client, &targets.names, kinds).await?;
     let mut services = BTreeMap::new();
     let mut containers = Vec::new();
     for target in &found {
@@ -182,7 +195,20 @@ async fn change(session: &Session, targets: Targets, order: &Order) -> Result<()
                 order.give_container(&client, container).await?;
                 containers.push(container);
             }
-            Target::Host(_) | Target::Volume(_) => {}
+            Target::Host(host) => {
+                let action = match order {
+                    Order::Start => "activate",
+                    Order::Stop { .. } => "deactivate",
+                    Order::Restart { .. } => {
+                        return Err(CliError::usage("hosts are not restarted from here"));
+                    }
+                };
+                super::hosts::switch_one(&client, host, action, targets.waiting).await?;
+            }
+            Target::Volume(_) | Target::Thing(..) => {
+                let kind = target.kind().word();
+                return Err(CliError::usage(format!("a {kind} is neither started nor stopped")));
+            }
         }
     }
     if !targets.waiting.no_wait {
@@ -193,11 +219,7 @@ async fn change(session: &Session, targets: Targets, order: &Order) -> Result<()
         }
     }
     for (name, target) in targets.names.iter().zip(&found) {
-        if session.is_json() {
-            session.io.line(&json!({ "id": target.meta().id, "name": name }).to_string())?;
-        } else {
-            session.io.line(name)?;
-        }
+        session.done(&target.meta().id, name)?;
     }
     Ok(())
 }
@@ -213,13 +235,13 @@ pub(super) async fn wait_services(
     if wanted.services.is_empty() {
         return Ok(());
     }
-    let mut display = if session.is_json() { Display::Silent } else { Display::fitting(&session.io, false) };
-    let (outcome, lines) = follow(&session.io, client, wanted, goal, limit, &mut display).await?;
+    let mut display = if session.is_machine() { Display::Silent } else { Display::fitting(session) };
+    let (outcome, lines) = follow(session, client, wanted, goal, limit, &mut display).await?;
     let unready: Vec<_> = lines.iter().filter(|line| line.stage != crate::progress::Stage::Arrived).collect();
     match outcome {
         Outcome::Arrived => Ok(()),
         Outcome::Detached => {
-            session.io.say("detached: the server goes on");
+            session.io.say("detached: the server goes on; `lariat services` shows how far it is");
             Err(CliError::exit(crate::error::FAILED))
         }
         Outcome::Failed | Outcome::TimedOut => {
@@ -249,13 +271,20 @@ async fn wait_container(
     let there = |container: &Container| {
         let state = container.meta.state.as_str();
         match goal {
-            Goal::Ready => state == "running" && !container.meta.is_moving(),
+            // What was to run and has ended well is no failure.
+            Goal::Ready => {
+                !container.meta.is_moving()
+                    && (state == "running" || (state == "stopped" && container.exit_code == Some(0)))
+            }
             Goal::Stopped => state == "stopped" && !container.meta.is_moving(),
             Goal::Removed => container.meta.is_removed(),
         }
     };
     let seen = client
-        .wait::<Container>(&container.meta.id, limit, |c| there(c) || c.meta.has_failed())
+        .wait::<Container>(&container.meta.id, limit, |c| {
+            let has_ended = goal == Goal::Ready && c.meta.state == "stopped" && !c.meta.is_moving();
+            there(c) || has_ended || c.meta.has_failed()
+        })
         .await
         .map_err(|error| CliError::from(error).during(name))?;
     match seen {
@@ -265,9 +294,12 @@ async fn wait_container(
         Some(seen) => {
             let why = match &seen.meta.reason {
                 Some(reason) => sentence(reason),
-                None => seen.meta.transitioning_message.clone().unwrap_or_else(|| seen.meta.state.clone()),
+                None => seen.meta.transitioning_message.clone().unwrap_or_else(|| match seen.exit_code {
+                    Some(code) => format!("its process ended at once, with code {code}"),
+                    None => seen.meta.state.clone(),
+                }),
             };
-            Err(CliError::new(format!("{name}: {why}")))
+            Err(CliError::new(format!("{name}: {why}")).hint(format!("`lariat logs {name}` may tell more")))
         }
     }
 }

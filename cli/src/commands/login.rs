@@ -4,20 +4,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 use contract_client::{
-    ApiKey, Client, ClientError, ConfigFile, Credentials, Object as _, Query, ServerAddress, Trust,
+    ApiKey, Client, ClientError, Context, Credentials, Object as _, Query, ServerAddress, Trust,
     peek_certificate,
 };
 use contract_values::Secret;
 use serde_json::json;
 
 use super::rm::ask;
-use crate::error::{CliError, chain};
-use crate::session::{Session, list_projects, secret, trust};
-use crate::terminal;
+use crate::error::CliError;
+use crate::session::{Session, list_projects, trust};
 
 /// Sign in to a server and remember it
 ///
-/// With a user name, a key is made on the server and kept; the password is not.
+/// With a user name, a key is made on the server and kept; the password is not. Several servers are kept side by side, each
+/// under a name, which --context gives; the last one is the current one.
 #[derive(Debug, Args)]
 pub struct Login {
     /// The server, such as http://host:8080
@@ -49,7 +49,8 @@ impl Login {
         };
         let (access_key, secret_key, key_id) = match &self.access_key {
             Some(access) => {
-                let secret = self.secret(session, self.secret_key_stdin, "Secret key: ")?;
+                let secret =
+                    session.ask_secret(self.secret_key_stdin, "--secret-key-stdin", "Secret key: ")?;
                 (access.clone(), secret, None)
             }
             None => self.make_key(session, &client).await?,
@@ -57,8 +58,9 @@ impl Login {
         let known = client
             .with_credentials(Credentials::Keys { access: access_key.clone(), secret: secret_key.clone() });
         let projects = list_projects(&known).await?;
-        let file = ConfigFile {
-            url: Some(client.address().to_string()),
+        let url = client.address().to_string();
+        let context = Context {
+            url: Some(url.clone()),
             access_key: Some(access_key),
             secret_key: Some(secret_key),
             environment: client.address().project().map(str::to_owned),
@@ -66,11 +68,22 @@ impl Login {
             ca_file,
             key_id,
         };
+        let chosen = context.environment.is_some();
+        let wanted = session.globals.context.clone();
+        let name = session.change_config(|file| {
+            let name = wanted.unwrap_or_else(|| file.name_for(&url));
+            file.contexts.insert(name.clone(), context);
+            file.current = Some(name.clone());
+            name
+        })?;
         let path = session.config_path()?;
-        file.save(&path).map_err(|error| CliError::new(chain(&error)))?;
-        session.io.say(&format!("signed in to {}; the key is in {}", client.address(), path.display()));
-        if projects.len() > 1 && file.environment.is_none() {
-            session.io.say("there are several environments; choose one with `lariat env switch NAME`");
+        session.note(&format!(
+            "signed in to {} as the context {name}; the key is in {}",
+            client.address(),
+            path.display()
+        ));
+        if projects.len() > 1 && !chosen {
+            session.note("there are several environments; choose one with `lariat env switch NAME`");
         }
         Ok(())
     }
@@ -86,7 +99,7 @@ impl Login {
             {
                 let address =
                     ServerAddress::parse(&self.server).map_err(|error| CliError::usage(error.to_string()))?;
-                let certificate = peek_certificate(&address).await?;
+                let certificate = peek_certificate(&address, &session.proxies()).await?;
                 session.io.say(&format!("No authority vouches for {url}: {what}."));
                 session.io.say(&format!("Its certificate has the hash {}", certificate.pin));
                 session.io.say("The server prints this hash at its start; compare the two.");
@@ -117,7 +130,7 @@ impl Login {
                     .hint("give --user NAME --password-stdin, or --access-key KEY --secret-key-stdin"));
             }
         };
-        let password = self.secret(session, self.password_stdin, "Password: ")?;
+        let password = session.ask_secret(self.password_stdin, "--password-stdin", "Password: ")?;
         let token = client.sign_in(&user, &password).await.map_err(|error| match error.api() {
             Some(api) if api.status == 401 => CliError::new("the user name or the password is wrong"),
             _ => error.into(),
@@ -134,46 +147,49 @@ impl Login {
             key.secret_value.ok_or_else(|| CliError::new("the server gave no secret with the new key"))?;
         Ok((key.public_value, secret, Some(key.meta.id)))
     }
-
-    fn secret(&self, session: &Session, from_stdin: bool, question: &str) -> Result<Secret, CliError> {
-        if !from_stdin && !session.io.in_is_terminal {
-            return Err(CliError::usage("nobody is there to be asked for a secret")
-                .hint("pipe it in with --password-stdin or --secret-key-stdin"));
-        }
-        if from_stdin {
-            return Ok(secret(session.io.read_line()?));
-        }
-        session.io.say_bytes(question.as_bytes());
-        let hidden = terminal::without_echo()?;
-        let line = session.io.read_line();
-        drop(hidden);
-        session.io.say("");
-        Ok(secret(line?))
-    }
 }
 
-/// Forget the server and take back its key
+/// Forget a server and take back its key
 #[derive(Debug, Args)]
-pub struct Logout {}
+pub struct Logout {
+    /// Also forget what cannot be taken back, because the server is away
+    #[arg(short, long)]
+    force: bool,
+}
 
 impl Logout {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
-        let path = session.config_path()?;
         let file = session.config_file()?;
-        let Some(url) = file.url.clone() else {
-            session.io.say("nobody is signed in");
+        // An address in a variable says nothing about whom to forget; a context does.
+        let chosen = session.settings()?.context.map(|given| given.value);
+        let Some((name, context)) = chosen.and_then(|name| {
+            let context = file.contexts.get(&name)?.clone();
+            Some((name, context))
+        }) else {
+            session.note("nobody is signed in");
             return Ok(());
         };
-        if let (Some(id), Some(access), Some(secret)) = (&file.key_id, &file.access_key, &file.secret_key) {
+        let url = context.url.clone().unwrap_or_default();
+        if let (Some(id), Some(access), Some(secret)) =
+            (&context.key_id, &context.access_key, &context.secret_key)
+        {
             let credentials = Credentials::Keys { access: access.clone(), secret: secret.clone() };
-            let trust = trust(file.pin.as_deref(), file.ca_file.clone())?;
+            let trust = trust(context.pin.as_deref(), context.ca_file.clone())?;
             let client = session.client_of(&url, credentials, trust)?;
             if let Err(error) = take_back(&client, id).await {
-                session.io.say(&format!("note: the key stays valid on the server: {}", error.what));
+                if !self.force && error.what.starts_with("could not reach") {
+                    return Err(error.hint("`lariat logout --force` forgets the key all the same"));
+                }
+                session.note(&format!("note: the key stays valid on the server: {}", error.what));
             }
         }
-        ConfigFile::default().save(&path).map_err(|error| CliError::new(chain(&error)))?;
-        session.io.say(&format!("signed out of {url}"));
+        session.change_config(|file| {
+            file.contexts.remove(&name);
+            if file.current.as_ref() == Some(&name) {
+                file.current = None;
+            }
+        })?;
+        session.note(&format!("signed out of {url}"));
         Ok(())
     }
 }

@@ -82,7 +82,7 @@ impl Logs {
                 Target::Stack(_) => meant.stacks.insert(id),
                 Target::Service(_) => meant.services.insert(id),
                 Target::Container(_) => meant.containers.insert(id),
-                Target::Host(_) | Target::Volume(_) => false,
+                Target::Host(_) | Target::Volume(_) | Target::Thing(..) => false,
             };
         }
         let mut containers: Vec<Container> =
@@ -406,10 +406,10 @@ impl Printer {
 
     fn print(&mut self, name: &str, line: &Stamped) -> Result<(), CliError> {
         let io = &self.session.io;
-        if self.session.is_json() {
+        if self.session.is_machine() {
             let source = if line.source == LogSource::Error { "stderr" } else { "stdout" };
             let document = json!({"container": name, "source": source, "time": line.time, "text": line.text});
-            return io.line(&document.to_string());
+            return self.session.event(&document);
         }
         let mut text = String::new();
         if self.prefixed {

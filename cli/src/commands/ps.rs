@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::error::CliError;
 use crate::names::{Directory, Kind, Target, WORKLOADS, natural};
-use crate::output::{self, Table, ago, colour_of, or_dash};
+use crate::output::{Listing, ago, colour_of, or_dash};
 use crate::session::Session;
 
 /// List containers
@@ -17,12 +17,12 @@ pub struct Ps {
     /// Only those of a stack
     #[arg(short, long, value_name = "NAME")]
     stack: Option<String>,
+    /// Only those on a host
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
     /// Also containers of the platform itself
-    #[arg(short, long)]
+    #[arg(short, long, visible_alias = "system")]
     all: bool,
-    /// Print ids only
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl Ps {
@@ -37,50 +37,43 @@ impl Ps {
         for name in &self.names {
             wanted.push(directory.resolve(name, WORKLOADS)?);
         }
+        let host = match &self.host {
+            Some(name) => Some(directory.resolve(name, &[Kind::Host])?.meta().id.clone()),
+            None => None,
+        };
         let is_wanted = |container: &Container| {
-            wanted.is_empty() && (self.all || !container.system)
-                || wanted.iter().any(|target| match target {
-                    Target::Stack(stack) => container.stack_id.as_deref() == Some(&stack.meta.id),
-                    Target::Service(service) => container.service() == Some(&service.meta.id),
-                    Target::Container(other) => container.meta.id == other.meta.id,
-                    Target::Host(_) | Target::Volume(_) => false,
-                })
+            (host.is_none() || container.host_id == host)
+                && (wanted.is_empty() && (self.all || !container.system)
+                    || wanted.iter().any(|target| match target {
+                        Target::Stack(stack) => container.stack_id.as_deref() == Some(&stack.meta.id),
+                        Target::Service(service) => container.service() == Some(&service.meta.id),
+                        Target::Container(other) => container.meta.id == other.meta.id,
+                        Target::Host(_) | Target::Volume(_) | Target::Thing(..) => false,
+                    }))
         };
         let mut containers: Vec<&Container> =
             directory.containers.values().filter(|c| is_wanted(c)).collect();
         containers.sort_by_key(|container| natural(container.meta.title()));
-        if session.is_json() {
-            return output::json(
-                &session.io,
-                &containers.iter().map(|container| document(&directory, container)).collect(),
-            );
-        }
-        if self.quiet {
-            return containers.iter().try_for_each(|container| session.io.line(&container.meta.id));
-        }
-        let mut table = Table::new(&["ID", "NAME", "IMAGE", "STATE", "HOST", "ADDRESS", "PORTS", "AGE"]);
-        let mut notes = Vec::new();
+        let mut listing = Listing::new(&["ID", "NAME", "IMAGE", "STATE", "HOST", "ADDRESS", "PORTS", "AGE"]);
         for container in &containers {
             let meta = &container.meta;
-            table.row(vec![
+            let state = shown_state(container);
+            let cells = vec![
                 meta.id.clone(),
                 meta.title().to_owned(),
                 image(container.image_uuid.as_deref()),
-                session
-                    .io
-                    .paint(colour_of(&shown_state(container), &meta.transitioning), &shown_state(container)),
+                session.io.paint(colour_of(&state, &meta.transitioning), &state),
                 or_dash(directory.host_name(container).as_deref()),
                 or_dash(container.primary_ip_address.as_deref()),
                 or_dash(Some(&container.ports.join(", "))),
                 ago(session.io.now_ms(), meta.created_ms),
-            ]);
+            ];
+            listing.add(&meta.id, cells, document(&directory, container));
             if let Some(message) = trouble(container) {
-                notes.push(format!("{}: {message}", meta.title()));
+                listing.note(format!("{}: {message}", meta.title()));
             }
         }
-        session.io.out(&table.render())?;
-        notes.iter().for_each(|note| session.io.say(note));
-        Ok(())
+        listing.print(session)
     }
 }
 

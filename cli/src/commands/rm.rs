@@ -2,52 +2,73 @@
 
 use clap::Args;
 use contract_client::{Client, ClientError, Container, Object, Service, Stack, Volume};
-use serde_json::json;
 
-use super::lifecycle::Waiting;
+use super::Removal;
 use super::up::count;
 use crate::error::CliError;
 use crate::names::{Directory, Kind, Target};
 use crate::session::Session;
 
-const KINDS: &[Kind] = &[Kind::Stack, Kind::Service, Kind::Container, Kind::Volume];
+const KINDS: &[Kind] = &[
+    Kind::Stack,
+    Kind::Service,
+    Kind::Container,
+    Kind::Volume,
+    Kind::Host,
+    Kind::Secret,
+    Kind::Network,
+    Kind::Registry,
+    Kind::Certificate,
+];
 
-/// Remove stacks, services, containers or volumes
+/// Remove stacks, services, containers, hosts, volumes and other objects
 ///
 /// Named volumes of a stack are kept unless --volumes is given.
 #[derive(Debug, Args)]
 pub struct Rm {
-    /// Stacks, services (stack/service), containers or volumes
-    #[arg(required = true)]
-    names: Vec<String>,
+    #[command(flatten)]
+    removal: Removal,
+    /// Only objects of this kind; may be given several times
+    #[arg(long = "type", value_enum, value_name = "KIND")]
+    kinds: Vec<Kind>,
     /// Also remove the named volumes of stacks, with the data in them
     #[arg(long)]
     volumes: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    force: bool,
-    #[command(flatten)]
-    waiting: Waiting,
+    /// Stop what must be stopped before it can be removed; that is done in any case
+    #[arg(short, long, hide = true)]
+    stop: bool,
 }
 
 impl Rm {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
+        let kinds = if self.kinds.is_empty() { KINDS } else { self.kinds.as_slice() };
+        Work { removal: self.removal, volumes: self.volumes }.run(session, kinds).await
+    }
+}
+
+/// Removes objects of some kinds.
+pub(super) async fn remove(session: &Session, removal: Removal, kinds: &[Kind]) -> Result<(), CliError> {
+    Work { removal, volumes: false }.run(session, kinds).await
+}
+
+struct Work {
+    removal: Removal,
+    volumes: bool,
+}
+
+impl Work {
+    async fn run(self, session: &Session, kinds: &[Kind]) -> Result<(), CliError> {
         let client = session.client().await?;
-        let directory = Directory::load(&client, KINDS).await?;
-        let found: Vec<Target> =
-            self.names.iter().map(|name| directory.resolve(name, KINDS)).collect::<Result<_, _>>()?;
-        if !self.force && session.io.in_is_terminal {
+        let names = &self.removal.names;
+        let (directory, found) = Directory::find(&client, names, kinds).await?;
+        if !self.removal.force && session.io.in_is_terminal {
             confirm(session, &directory, &found, self.volumes)?;
         }
-        for (name, target) in self.names.iter().zip(&found) {
+        for (name, target) in names.iter().zip(&found) {
             self.remove(&client, &directory, target)
                 .await
                 .map_err(|error| error.during(format!("could not remove {name}")))?;
-            if session.is_json() {
-                session.io.line(&json!({ "id": target.meta().id, "name": name }).to_string())?;
-            } else {
-                session.io.line(name)?;
-            }
+            session.done(&target.meta().id, name)?;
         }
         Ok(())
     }
@@ -68,7 +89,12 @@ impl Rm {
             Target::Service(service) => self.one::<Service>(client, service, "deactivate").await,
             Target::Container(container) => self.one::<Container>(client, container, "stop").await,
             Target::Volume(volume) => self.one::<Volume>(client, volume, "deactivate").await,
-            Target::Host(_) => Ok(()),
+            Target::Host(host) => super::hosts::remove_one(client, host, self.removal.waiting).await,
+            Target::Thing(_, resource) => {
+                let thing = target.thing().expect("a thing has its kind");
+                let scope = if thing.collection.at_root { client.at_root() } else { client.clone() };
+                thing.remove_one(&scope, resource, self.removal.waiting).await
+            }
         }
     }
 
@@ -84,7 +110,8 @@ impl Rm {
                     return Err(ClientError::Api(error).into());
                 }
                 client.act(&now, stop, None).await?;
-                let still = client.wait::<T>(&id, self.waiting.limit(), |o| !o.meta().is_moving()).await?;
+                let still =
+                    client.wait::<T>(&id, self.removal.waiting.limit(), |o| !o.meta().is_moving()).await?;
                 match still {
                     Some(still) if !still.meta().is_removed() => client.delete(&still).await?,
                     _ => return Ok(()),
@@ -92,8 +119,8 @@ impl Rm {
             }
             Err(error) => return Err(error.into()),
         }
-        if !self.waiting.no_wait {
-            client.wait::<T>(&id, self.waiting.limit(), |object| object.meta().is_removed()).await?;
+        if !self.removal.waiting.no_wait {
+            client.wait::<T>(&id, self.removal.waiting.limit(), |object| object.meta().is_removed()).await?;
         }
         Ok(())
     }
@@ -114,7 +141,10 @@ fn confirm(
         ),
         Target::Container(container) => format!("the container {}", container.meta.title()),
         Target::Volume(volume) => format!("the volume {} with its data", volume.meta.title()),
-        Target::Host(host) => format!("the host {}", host.title()),
+        Target::Host(host) => {
+            format!("the host {} with {}", host.title(), count(host.instance_ids.len(), "container"))
+        }
+        Target::Thing(kind, resource) => format!("the {} {}", kind.word(), resource.meta.title()),
     };
     let all: Vec<String> = found.iter().map(describe).collect();
     ask(session, &format!("Remove {}?", all.join(", ")))
@@ -132,7 +162,10 @@ fn describe_stack(directory: &Directory, stack: &Stack, volumes: bool) -> String
 }
 
 /// Asks a person; anything but yes ends the command.
-pub(super) fn ask(session: &Session, question: &str) -> Result<(), CliError> {
+///
+/// # Errors
+/// When the answer is no.
+pub fn ask(session: &Session, question: &str) -> Result<(), CliError> {
     session.io.say_bytes(format!("{question} [y/N] ").as_bytes());
     let answer = session.io.read_line().unwrap_or_default();
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {

@@ -55,10 +55,8 @@ impl Scale {
             wait_services(session, &client, &wanted, Goal::Ready, self.waiting.limit()).await?;
         }
         for (path, service, scale) in found {
-            if session.is_json() {
-                session
-                    .io
-                    .line(&json!({"id": service.meta.id, "service": path, "scale": scale}).to_string())?;
+            if session.is_machine() {
+                session.event(&json!({ "id": service.meta.id, "service": path, "scale": scale }))?;
             } else {
                 session.io.line(&format!("{path}={scale}"))?;
             }

@@ -15,81 +15,354 @@ use crate::progress::{Display, Goal, Line, Outcome, Stage, Wanted, follow};
 pub(crate) use crate::progress::{reason_document, sentence};
 use crate::session::Session;
 
+/// Which files, and how they are read.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FileOptions {
+    /// A compose file; may be given several times, `-` reads the standard input [variable: COMPOSE_FILE]
+    /// [default: compose.yaml or docker-compose.yml in this folder]
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A rancher-compose.yml file; may be given several times
+    #[arg(short = 'r', long = "rancher-file", value_name = "FILE")]
+    pub rancher_files: Vec<PathBuf>,
+    /// The name of the stack [variable: COMPOSE_PROJECT_NAME]
+    /// [default: `name` in the file, else the name of its folder]
+    #[arg(short, long, visible_alias = "project-name", value_name = "NAME")]
+    pub stack: Option<String>,
+    /// A file with variables; may be given several times [default: .env beside the compose file]
+    #[arg(long = "env-file", short = 'e', value_name = "FILE")]
+    pub env_files: Vec<PathBuf>,
+    /// Switch on services with this profile; may be given several times
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+}
+
+impl FileOptions {
+    /// What is to be read.
+    pub fn choice(self) -> Choice {
+        Choice {
+            files: self.files,
+            rancher_files: self.rancher_files,
+            env_files: self.env_files,
+            stack: self.stack,
+            profiles: self.profiles,
+            ..Choice::default()
+        }
+    }
+}
+
+/// Reads the files, and says what in them has no effect.
+pub(super) async fn read(session: &Session, choice: Choice) -> Result<Bundle, CliError> {
+    let io = session.io.clone();
+    let bundle = tokio::task::spawn_blocking(move || bundle::read(&io, &choice))
+        .await
+        .map_err(|error| CliError::new(format!("could not read the files: {error}")))??;
+    for notice in &bundle.plan.notices {
+        session.note(&format!("{} {notice}", session.io.paint_message("33", "note:")));
+    }
+    Ok(bundle)
+}
+
 /// Deploy compose files as a stack and wait until it is ready
 ///
 /// The files are checked first; a mistake is shown with file, line and column, and nothing has changed. A stack that
 /// exists is updated: services that changed are replaced, the others are not touched.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// A compose file; may be given several times, `-` reads the standard input
-    /// [default: compose.yaml or docker-compose.yml in this folder]
-    #[arg(short, long = "file", value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// A rancher-compose.yml file; may be given several times
-    #[arg(long = "rancher-file", value_name = "FILE")]
-    rancher_files: Vec<PathBuf>,
-    /// The name of the stack [default: `name` in the file, else the name of its folder]
-    #[arg(short, long, value_name = "NAME")]
-    stack: Option<String>,
-    /// A file with variables; may be given several times [default: .env beside the compose file]
-    #[arg(long = "env-file", short = 'e', value_name = "FILE")]
-    env_files: Vec<PathBuf>,
-    /// Switch on services with this profile; may be given several times
-    #[arg(long = "profile", value_name = "NAME")]
-    profiles: Vec<String>,
+    /// Only these services, and those that they need
+    services: Vec<String>,
+    #[command(flatten)]
+    files: FileOptions,
     /// Return as soon as the server has taken the files
     #[arg(short, long)]
     detach: bool,
     /// Fetch images even where they are already
-    #[arg(long)]
+    #[arg(short, long)]
     pull: bool,
+    /// Build images even where they are already
+    #[arg(long, conflicts_with = "no_build")]
+    build: bool,
+    /// Build no images, even if hosts lack them
+    #[arg(long)]
+    no_build: bool,
+    /// Replace the containers of services that changed; that is done in any case
+    #[arg(short, long, visible_alias = "recreate")]
+    upgrade: bool,
+    /// Replace the containers of all services, also of those that did not change
+    #[arg(long, visible_alias = "force-recreate", conflicts_with = "rollback")]
+    force_upgrade: bool,
+    /// Accept the upgrade once all is ready; that is done in any case
+    #[arg(short, long)]
+    confirm_upgrade: bool,
+    /// Go back to what ran before the last upgrade
+    #[arg(long)]
+    rollback: bool,
+    /// How many containers of a service are replaced at a time
+    #[arg(long, value_name = "NUMBER")]
+    batch_size: Option<u32>,
+    /// Time between two batches, in milliseconds, or with its unit: 5s
+    #[arg(long, value_parser = milliseconds, value_name = "TIME")]
+    interval: Option<u64>,
+    /// Remove services of the stack that are not in the files
+    #[arg(long, visible_alias = "remove-orphans")]
+    prune: bool,
+    /// Print the files as they are understood, and do nothing
+    #[arg(long)]
+    render: bool,
+    /// A note on the stack
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
     /// Seconds to wait until all services are ready
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
 }
 
+/// Reads a span of time: a number of milliseconds, or a number with its unit.
+///
+/// # Errors
+/// Says how it is written.
+pub fn milliseconds(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: Option<u64> = digits.parse().ok();
+    let factor = match unit {
+        "" | "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .ok_or_else(|| "write it as 500, 500ms, 5s or 2m".to_owned())
+}
+
 impl Up {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         let begun = Instant::now();
+        let limit = self.timeout;
+        let choice = Choice {
+            pull: self.pull,
+            services: self.services,
+            batch_size: self.batch_size,
+            interval: self.interval,
+            ..self.files.choice()
+        };
+        let part = !choice.services.is_empty();
+        let bundle = read(session, choice).await?;
+        if self.render {
+            return render(session, &bundle);
+        }
+        let client = session.client().await?;
+        if self.rollback {
+            return roll_back(session, &client, &bundle, limit).await;
+        }
+        if !self.no_build {
+            super::build::ensure(session, &client, &bundle, self.build).await?;
+        }
+        create_secrets(session, &client, &bundle).await?;
+        let (stack, effect) = deploy(&client, &bundle, self.description.as_deref()).await?;
+        if session.is_machine() {
+            session.event(&json!({
+                "event": "stack", "id": stack.meta.id, "stack": stack.meta.title(),
+                "created": effect == Effect::Created, "effect": effect.word(),
+            }))?;
+        } else {
+            session.note(&format!("stack {} {} ({})", stack.meta.title(), effect.word(), stack.meta.id));
+        }
+        let (wanted, others) = wanted(&client, &bundle, &stack).await?;
+        // A part of the files says nothing about the rest.
+        if !part {
+            left_over(session, &client, &stack, others, self.prune).await?;
+        }
+        if self.force_upgrade && effect != Effect::Created {
+            force(&client, &wanted, self.batch_size, self.interval).await?;
+        }
+        if self.detach {
+            if session.globals.quiet {
+                session.io.line(&stack.meta.id)?;
+            }
+            return Ok(());
+        }
+        let mut display = Display::fitting(session);
+        let (outcome, lines) =
+            follow(session, &client, &wanted, Goal::Ready, Duration::from_secs(limit), &mut display).await?;
+        if outcome == Outcome::Arrived {
+            finish_upgrade(&client, &stack).await?;
+        }
+        tell(session, &client, &stack, &outcome, &lines, begun.elapsed(), limit).await
+    }
+}
+
+/// Create a stack from compose files without starting it
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Only these services, and those that they need
+    services: Vec<String>,
+    #[command(flatten)]
+    files: FileOptions,
+    /// A note on the stack
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+impl Create {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
+        let bundle = read(session, Choice { services: self.services, ..self.files.choice() }).await?;
+        create(session, &bundle, false, self.description.as_deref()).await
+    }
+}
+
+/// Create a stack
+#[derive(Debug, Args)]
+pub struct StackCreate {
+    /// Its name [default: as `up` finds it]
+    name: Option<String>,
+    /// A compose file; may be given several times, `-` reads the standard input
+    #[arg(short, long = "file", visible_alias = "docker-compose", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A rancher-compose.yml file; may be given several times
+    #[arg(short = 'r', long = "rancher-file", visible_alias = "rancher-compose", value_name = "FILE")]
+    rancher_files: Vec<PathBuf>,
+    /// A file with variables; may be given several times
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_files: Vec<PathBuf>,
+    /// A stack without services
+    #[arg(short, long, conflicts_with_all = ["files", "rancher_files", "env_files"], requires = "name")]
+    empty: bool,
+    /// Do not start its services
+    #[arg(long)]
+    no_start: bool,
+    /// A note
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+impl StackCreate {
+    pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
+        if let (true, Some(name)) = (self.empty, &self.name) {
+            let input =
+                json!({ "name": name, "description": self.description, "startOnCreate": !self.no_start });
+            let made: Stack = session.client().await?.create(&input).await?;
+            return session.done(&made.meta.id, name);
+        }
         let choice = Choice {
             files: self.files,
             rancher_files: self.rancher_files,
             env_files: self.env_files,
-            stack: self.stack,
-            profiles: self.profiles,
-            pull: self.pull,
+            stack: self.name,
+            ..Choice::default()
         };
-        let io = session.io.clone();
-        let bundle = tokio::task::spawn_blocking(move || bundle::read(&io, &choice))
-            .await
-            .map_err(|error| CliError::new(format!("could not read the files: {error}")))??;
-        for notice in &bundle.plan.notices {
-            session.io.say(&format!("{} {notice}", session.io.paint_message("33", "note:")));
-        }
-        let client = session.client().await?;
-        let (stack, effect) = deploy(&client, &bundle).await?;
-        if session.is_json() {
-            let document = json!({
-                "event": "stack", "id": stack.meta.id, "stack": stack.meta.title(),
-                "created": effect == Effect::Created, "effect": effect.word(),
-            });
-            session.io.line(&document.to_string())?;
-        } else {
-            session.io.say(&format!("stack {} {} ({})", stack.meta.title(), effect.word(), stack.meta.id));
-        }
-        let wanted = wanted(session, &client, &bundle, &stack).await?;
-        if self.detach {
-            return Ok(());
-        }
-        let mut display = Display::fitting(&session.io, session.is_json());
-        let limit = Duration::from_secs(self.timeout);
-        let (outcome, lines) =
-            follow(&session.io, &client, &wanted, Goal::Ready, limit, &mut display).await?;
-        if outcome == Outcome::Arrived {
-            finish_upgrade(&client, &stack).await?;
-        }
-        tell(session, &client, &stack, &outcome, &lines, begun.elapsed(), self.timeout).await
+        let bundle = read(session, choice).await?;
+        create(session, &bundle, !self.no_start, self.description.as_deref()).await
     }
+}
+
+/// Makes a stack that there is not yet.
+async fn create(
+    session: &Session,
+    bundle: &Bundle,
+    start: bool,
+    description: Option<&str>,
+) -> Result<(), CliError> {
+    let client = session.client().await?;
+    let known: Vec<Stack> = client.named(&bundle.stack).await?;
+    if known.iter().any(|stack| !stack.meta.is_removed()) {
+        return Err(CliError::new(format!("there is a stack `{}` already", bundle.stack))
+            .hint("`lariat up` updates it"));
+    }
+    create_secrets(session, &client, bundle).await?;
+    let mut input = texts(bundle);
+    input["name"] = bundle.stack.clone().into();
+    input["startOnCreate"] = start.into();
+    input["description"] = description.into();
+    let made: Stack = client.create(&input).await.map_err(|error| refused(error, bundle))?;
+    session.done(&made.meta.id, &bundle.stack)
+}
+
+fn render(session: &Session, bundle: &Bundle) -> Result<(), CliError> {
+    let rendered = contract_compose::render(&bundle.plan);
+    if session.is_machine() {
+        return session.document(&json!({
+            "stack": bundle.stack,
+            "dockerCompose": rendered.docker_compose,
+            "rancherCompose": rendered.rancher_compose,
+        }));
+    }
+    session.io.out(&rendered.docker_compose)?;
+    // A second file that says nothing but its version is none.
+    if rendered.rancher_compose.lines().count() > 1 {
+        session.io.out(&format!("---\n{}", rendered.rancher_compose))?;
+    }
+    Ok(())
+}
+
+async fn roll_back(session: &Session, client: &Client, bundle: &Bundle, limit: u64) -> Result<(), CliError> {
+    let known: Vec<Stack> = client.named(&bundle.stack).await?;
+    let stack = known
+        .into_iter()
+        .find(|stack| !stack.meta.is_removed())
+        .ok_or_else(|| CliError::new(format!("there is no stack `{}`", bundle.stack)))?;
+    client.act(&stack, "rollback", None).await?;
+    let (wanted, _) = wanted(client, bundle, &stack).await?;
+    super::lifecycle::wait_services(session, client, &wanted, Goal::Ready, Duration::from_secs(limit))
+        .await?;
+    session.done(&stack.meta.id, stack.meta.title())
+}
+
+/// Makes the secrets of the files that the environment does not have yet.
+async fn create_secrets(session: &Session, client: &Client, bundle: &Bundle) -> Result<(), CliError> {
+    let secrets = &super::secrets::SECRETS;
+    let own: Vec<_> = bundle.plan.secrets.iter().filter(|secret| !secret.external).collect();
+    if own.is_empty() {
+        return Ok(());
+    }
+    if !client.offers(secrets.collection).await? {
+        return Err(CliError::new("the files have secrets, and this server has none"));
+    }
+    for secret in own {
+        let name = secret.environment_name();
+        let known = client.list_of(secrets.collection, &Query::all().with("name", name)).await?;
+        if known.iter().any(|known| !known.meta.is_removed() && known.meta.name.as_deref() == Some(name)) {
+            continue;
+        }
+        let value = secret.value.as_ref().map(|value| value.expose().to_owned()).unwrap_or_default();
+        let input = json!({ "name": name, "value": value, "labels": secret.labels });
+        client
+            .create_in(secrets.collection, &input)
+            .await
+            .map_err(|error| CliError::from(error).during(format!("could not create the secret {name}")))?;
+        session.note(&format!("secret {name} created"));
+    }
+    Ok(())
+}
+
+/// Has the containers of services replaced although nothing about them changed.
+async fn force(
+    client: &Client,
+    wanted: &Wanted,
+    batch_size: Option<u32>,
+    interval: Option<u64>,
+) -> Result<(), CliError> {
+    for (id, name) in &wanted.services {
+        let resource = client.get_resource("services", id).await?;
+        let mut strategy = json!({
+            "launchConfig": resource.fields.get("launchConfig"),
+            "secondaryLaunchConfigs": resource.fields.get("secondaryLaunchConfigs"),
+            "force": true,
+        });
+        if let Some(batch) = batch_size {
+            strategy["batchSize"] = batch.into();
+        }
+        if let Some(interval) = interval {
+            strategy["intervalMillis"] = interval.into();
+        }
+        let input = json!({ "inServiceStrategy": strategy });
+        client
+            .act_on(&resource, "upgrade", Some(&input))
+            .await
+            .map_err(|error| CliError::from(error).during(format!("could not upgrade {name}")))?;
+    }
+    Ok(())
 }
 
 /// What the files did to the stack.
@@ -110,13 +383,22 @@ impl Effect {
     }
 }
 
-/// Hands the files to the server.
-async fn deploy(client: &Client, bundle: &Bundle) -> Result<(Stack, Effect), CliError> {
-    let mut input = json!({
+/// The files as the server takes them.
+fn texts(bundle: &Bundle) -> Value {
+    json!({
         "dockerCompose": bundle.docker_compose,
         "rancherCompose": bundle.rancher_compose.as_deref().unwrap_or(""),
         "environment": bundle.environment,
-    });
+    })
+}
+
+/// Hands the files to the server.
+async fn deploy(
+    client: &Client,
+    bundle: &Bundle,
+    description: Option<&str>,
+) -> Result<(Stack, Effect), CliError> {
+    let mut input = texts(bundle);
     let known: Vec<Stack> = client.named(&bundle.stack).await?;
     let refused = |error: contract_client::ClientError| refused(error, bundle);
     match known.into_iter().find(|stack| !stack.meta.is_removed()) {
@@ -127,17 +409,23 @@ async fn deploy(client: &Client, bundle: &Bundle) -> Result<(Stack, Effect), Cli
         .hint(format!("wait for it with `lariat wait {} --state removed`, then try again", stack.meta.id))),
         Some(stack) => {
             let before = wishes(client, &stack.meta.id).await?;
-            client.act(&stack, "upgrade", Some(&input)).await.map_err(refused)?;
-            let effect = if wishes(client, &stack.meta.id).await? == before {
-                Effect::Unchanged
-            } else {
-                Effect::Updated
+            if description.is_some() && description != stack.meta.description.as_deref() {
+                client.update(&stack, &json!({ "description": description })).await?;
+            }
+            let answer: Value = client.action(&stack, "upgrade", Some(&input)).await.map_err(refused)?;
+            let changed = match (&answer["createdServiceIds"], &answer["changedServiceIds"]) {
+                (Value::Array(created), Value::Array(changed)) => !created.is_empty() || !changed.is_empty(),
+                // A server of another make does not say it.
+                _ => wishes(client, &stack.meta.id).await? != before,
             };
-            Ok((stack, effect))
+            Ok((stack, if changed { Effect::Updated } else { Effect::Unchanged }))
         }
         None => {
             input["name"] = bundle.stack.clone().into();
             input["startOnCreate"] = true.into();
+            if let Some(description) = description {
+                input["description"] = description.into();
+            }
             Ok((client.create(&input).await.map_err(refused)?, Effect::Created))
         }
     }
@@ -196,13 +484,8 @@ fn refused(error: contract_client::ClientError, bundle: &Bundle) -> CliError {
     }
 }
 
-/// The services of the files, as the server knows them.
-async fn wanted(
-    session: &Session,
-    client: &Client,
-    bundle: &Bundle,
-    stack: &Stack,
-) -> Result<Wanted, CliError> {
+/// The services of the files, as the server knows them, and the others of the stack.
+async fn wanted(client: &Client, bundle: &Bundle, stack: &Stack) -> Result<(Wanted, Vec<Service>), CliError> {
     let names: Vec<String> = bundle.plan.services.iter().map(|service| service.name.to_lowercase()).collect();
     let until = Instant::now() + Duration::from_secs(30);
     loop {
@@ -215,23 +498,43 @@ async fn wanted(
             if names.contains(&name.to_lowercase()) {
                 services.insert(service.meta.id.clone(), name);
             } else {
-                others.push(name);
+                others.push(service);
             }
         }
         // A server of another make creates them a little later.
         if services.len() >= names.len() || Instant::now() >= until {
-            others.sort();
-            for name in others {
-                session.io.say(&format!(
-                    "{} the service `{name}` is not in the files any more and was left as it is; remove it with `lariat rm {}/{name}`",
-                    session.io.paint_message("33", "note:"),
-                    stack.meta.title()
-                ));
-            }
-            return Ok(Wanted { stack: Some(stack.meta.id.clone()), services });
+            others.sort_by(|a, b| a.meta.title().cmp(b.meta.title()));
+            return Ok((Wanted { stack: Some(stack.meta.id.clone()), services }, others));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// What is to become of services that are not in the files any more.
+async fn left_over(
+    session: &Session,
+    client: &Client,
+    stack: &Stack,
+    others: Vec<Service>,
+    prune: bool,
+) -> Result<(), CliError> {
+    for service in others.iter().filter(|service| service.meta.state != "removing") {
+        let path = format!("{}/{}", stack.meta.title(), service.meta.title());
+        if prune {
+            let during = |error: contract_client::ClientError| {
+                CliError::from(error).during(format!("could not remove {path}"))
+            };
+            client.delete(service).await.map_err(during)?;
+            session.note(&format!("service {path} removed"));
+        } else {
+            session.note(&format!(
+                "{} the service `{}` is not in the files any more and was left as it is; remove it with `lariat rm {path}`",
+                session.io.paint_message("33", "note:"),
+                service.meta.title(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Servers that keep the old containers of an upgrade are told that they can go.
@@ -255,7 +558,7 @@ async fn tell(
     let io = &session.io;
     let name = stack.meta.title();
     let endpoints = if *outcome == Outcome::Arrived { endpoints(client, stack).await? } else { Vec::new() };
-    if session.is_json() {
+    if session.is_machine() {
         let word = match outcome {
             Outcome::Arrived => "ready",
             Outcome::Failed => "failed",
@@ -280,13 +583,13 @@ async fn tell(
             "event": "end", "stack": name, "result": word, "ok": *outcome == Outcome::Arrived,
             "services": services, "endpoints": endpoints,
         });
-        io.line(&document.to_string())?;
+        session.event(&document)?;
         return if *outcome == Outcome::Arrived { Ok(()) } else { Err(CliError::exit(FAILED)) };
     }
     let unready = lines.iter().filter(|line| line.stage != Stage::Arrived).count();
     match outcome {
         Outcome::Arrived => {
-            io.say(&format!(
+            session.note(&format!(
                 "stack {name} is ready: {} in {} s",
                 count(lines.len(), "service"),
                 took.as_secs()
@@ -344,6 +647,6 @@ async fn endpoints(client: &Client, stack: &Stack) -> Result<Vec<(String, String
 }
 
 /// A number and its word.
-pub(crate) fn count(number: usize, word: &str) -> String {
+pub fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }

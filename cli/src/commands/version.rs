@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::json;
 
 use crate::error::CliError;
-use crate::output;
 use crate::session::Session;
 
 /// Show the versions of this program and of the server
@@ -22,8 +21,8 @@ impl Version {
                 Err(error) => Err(crate::error::chain(&error)),
             },
         };
-        if session.is_json() {
-            return output::json(&session.io, &json!({ "client": own, "server": server.ok() }));
+        if session.is_machine() {
+            return session.document(&json!({ "client": own, "server": server.ok() }));
         }
         session.io.line(&format!("client  {own}"))?;
         session.io.line(&match server {

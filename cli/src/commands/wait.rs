@@ -58,6 +58,9 @@ impl Wait {
                 }
                 Ok(Target::Host(o)) => self.one::<Host>(&client, &o, |_| None, limit).await,
                 Ok(Target::Volume(o)) => self.one::<Volume>(&client, &o, |_| None, limit).await,
+                Ok(Target::Thing(kind, _)) => {
+                    Err(CliError::usage(format!("a {} is not waited for", kind.word())))
+                }
             };
             waited.map_err(|error| error.during(name))?;
             session.io.line(name)?;

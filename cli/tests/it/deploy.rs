@@ -259,3 +259,162 @@ async fn up_reads_the_standard_input() {
     let done = world.run_with("up -s shop -f -", world.variables(), "services: 7\n").await;
     assert!(done.err.starts_with("error: <stdin>:1:"), "{}", done.err);
 }
+
+#[tokio::test]
+async fn only_some_services_and_what_they_need() {
+    let world = World::with(deploying(json!({}))).await;
+    world.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: a\n    depends_on: [db]\n  db:\n    image: b\n  extra:\n    image: c\n",
+    );
+    assert_eq!(world.run("up -s shop web").await.code, 0);
+    let text = world.orders().remove(0).1["dockerCompose"].as_str().unwrap().to_owned();
+    assert!(text.contains("db:") && !text.contains("extra"), "{text}");
+    let done = world.run("up -s shop nope").await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("there are: web, db, extra"), "{}", done.err);
+}
+
+#[tokio::test]
+async fn upgrades_are_forced_pruned_and_taken_back() {
+    let world = shop(|_, _, _, _| None).await;
+    world.put("services", service("1s3", "1st1", "old", 1));
+    world.change("1s1", &json!({"actions": ["upgrade"]}));
+    world.change("1s2", &json!({"actions": ["upgrade"]}));
+    world.file("docker-compose.yml", FILE);
+    let done = world.run("up -s shop --force-upgrade --prune --batch-size 2 --interval 3s").await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let orders = world.orders();
+    let lines: Vec<&str> = orders.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /projects/1a5/stacks/1st1?action=upgrade",
+            "DELETE /projects/1a5/services/1s3",
+            "POST /projects/1a5/services/1s1?action=upgrade",
+            "POST /projects/1a5/services/1s2?action=upgrade",
+        ]
+    );
+    assert!(orders[0].1["rancherCompose"].as_str().unwrap().contains("batch_size: 2"), "{orders:?}");
+    let strategy = &orders[2].1["inServiceStrategy"];
+    assert_eq!((&strategy["batchSize"], &strategy["intervalMillis"]), (&json!(2), &json!(3000)));
+    assert_eq!(strategy["launchConfig"]["imageUuid"], "docker:example/web:1");
+
+    let done = world.run("up -s shop --rollback").await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("`rollback` is not possible"), "{}", done.err);
+    world.change("1st1", &json!({"actions": ["rollback"]}));
+    assert_eq!(world.run("up -s shop --rollback").await.code, 0);
+    assert_eq!(world.orders().pop().unwrap().0, "POST /projects/1a5/stacks/1st1?action=rollback");
+}
+
+#[tokio::test]
+async fn files_are_shown_as_they_are_understood() {
+    let world = World::empty().await;
+    world.file("docker-compose.yml", FILE);
+    world.golden("up-render", "up -s shop --render").await;
+    assert_eq!(world.asked.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_stack_is_created_without_being_started() {
+    let world = World::with(deploying(json!({}))).await;
+    world.file("docker-compose.yml", FILE);
+    let done = world.run("create -s shop").await;
+    assert_eq!((done.code, done.out.as_str()), (0, "shop\n"), "{done:?}");
+    assert_eq!(world.orders().remove(0).1["startOnCreate"], false);
+    let done = world.run("stacks create shop").await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("there is a stack `shop` already"), "{}", done.err);
+
+    let world = World::with(deploying(json!({}))).await;
+    let done = world.run("stack create bare --empty --description x").await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let input = world.orders().remove(0).1;
+    assert_eq!(input, json!({"name": "bare", "description": "x", "startOnCreate": true}));
+}
+
+#[tokio::test]
+async fn secrets_of_the_files_are_made_first() {
+    let world = World::with(|objects, what, id, input| match (what, id) {
+        ("POST", "secrets") => {
+            let made = json!({"id": "1se9", "type": "secret", "name": input["name"], "state": "active"});
+            objects.put("secrets", made.clone());
+            Some((201, made))
+        }
+        _ => deploying(json!({}))(objects, what, id, input),
+    })
+    .await;
+    world.file("pass.txt", "hush");
+    world.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: a\n    secrets: [pass]\n  db:\n    image: b\nsecrets:\n  pass:\n    file: pass.txt\n",
+    );
+    let done = world.run("up -s shop").await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let orders = world.orders();
+    assert_eq!(orders[0].0, "POST /projects/1a5/secrets");
+    assert_eq!(orders[0].1["value"], "aHVzaA==");
+    let sent = orders[1].1.to_string();
+    assert!(!sent.contains("hush") && !sent.contains("aHVzaA=="), "{sent}");
+    // The second time it is there.
+    world.change("1st5", &json!({"actions": ["upgrade"]}));
+    world.run("up -s shop").await;
+    assert_eq!(world.orders().iter().filter(|(line, _)| line.ends_with("/secrets")).count(), 1);
+}
+
+#[tokio::test]
+async fn an_image_becomes_a_service() {
+    let world = World::with(|objects, what, id, input| match (what, id) {
+        ("POST", "stacks") => {
+            let mut made = stack("1st8", input["name"].as_str().unwrap());
+            objects.put("stacks", made.clone());
+            made["actions"] = json!({});
+            Some((201, made))
+        }
+        ("POST", "services") => {
+            let made = service("1s8", "1st8", input["name"].as_str().unwrap(), 1);
+            objects.put("services", made.clone());
+            Some((
+                201,
+                json!({"id": "1s8", "type": "service", "name": input["name"], "state": "registering"}),
+            ))
+        }
+        _ => None,
+    })
+    .await;
+    let done = world.run("run -p 80:80 library/nginx:1.27 nginx -g x").await;
+    assert_eq!((done.code, done.out.as_str()), (0, "Default/nginx\n"), "{done:?}");
+    let orders = world.orders();
+    assert_eq!(orders[0].1, json!({"name": "Default"}));
+    assert_eq!(
+        orders[1].1,
+        json!({"name": "nginx", "stackId": "1st8", "scale": 1, "startOnCreate": true, "launchConfig":
+            {"imageUuid": "docker:library/nginx:1.27", "command": ["nginx", "-g", "x"], "ports": ["80:80"]}})
+    );
+    // The name is taken now.
+    assert_eq!(world.run("run -d nginx").await.out, "Default/nginx-2\n");
+}
+
+#[tokio::test]
+async fn stacks_become_files_again() {
+    let world = shop(|_, what, id, _| {
+        (what == "exportconfig").then(|| {
+            (200, json!({"dockerComposeConfig": format!("# of {id}\n"), "rancherComposeConfig": "version: '2'\n"}))
+        })
+    })
+    .await;
+    world.change("1st1", &json!({"actions": ["exportconfig"]}));
+    assert_eq!(world.run("export shop").await.out, "shop/docker-compose.yml\nshop/rancher-compose.yml\n");
+    let kept = world.folder.path().join("shop/docker-compose.yml");
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "# of 1st1\n");
+    let done = world.run("export").await;
+    assert_eq!(done.code, 1);
+    assert!(done.err.contains("nothing was written"), "{}", done.err);
+    assert_eq!(world.run("export -f all.tar").await.code, 0);
+    let bytes = std::fs::read(world.folder.path().join("all.tar")).unwrap();
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let paths: Vec<String> =
+        archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
+    assert_eq!(paths, ["shop/docker-compose.yml", "shop/rancher-compose.yml"]);
+}

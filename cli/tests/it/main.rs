@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod compatibility;
+mod contexts;
 mod deploy;
+mod engine;
 mod golden;
 mod help;
 mod lists;
 mod mistakes;
 mod streams;
+mod things;
 mod work;
 mod world;

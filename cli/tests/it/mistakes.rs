@@ -94,7 +94,7 @@ async fn signing_in_makes_a_key_and_signing_out_takes_it_back() {
     assert_eq!(world.run_with("ps", nobody(), "").await.code, 0);
     let done = world.run_with("logout", nobody(), "").await;
     crate::golden::check("logout", &done.transcript(&world, "logout"));
-    assert_eq!(world.orders().last().unwrap().0, "POST /projects/1a5/apikeys/1c7?action=deactivate");
+    assert_eq!(world.orders().last().unwrap().0, "POST /apikeys/1c7?action=deactivate");
     let done = world.run_with("ps", nobody(), "").await;
     assert_eq!(done.code, 2);
 }

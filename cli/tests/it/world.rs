@@ -12,8 +12,10 @@ use axum::extract::{FromRequestParts as _, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use clap::Parser as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use lariat_cli::{Cli, Io};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
@@ -67,6 +69,8 @@ pub struct World {
     pub asked: Arc<Mutex<Vec<(String, Value)>>>,
     pub sockets: Arc<Mutex<BTreeMap<String, Frames>>>,
     pub address: SocketAddr,
+    /// Where the engine of every host is, if there is one.
+    pub engine: Arc<Mutex<Option<SocketAddr>>>,
     pub folder: tempfile::TempDir,
     /// How many listeners to changes there have been.
     listeners: watch::Receiver<usize>,
@@ -124,6 +128,7 @@ impl World {
         let objects = Arc::new(Mutex::new(objects));
         let asked: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
         let sockets: Arc<Mutex<BTreeMap<String, Frames>>> = Arc::default();
+        let engine: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
         let (heard, listeners) = watch::channel(0);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -131,6 +136,7 @@ impl World {
             objects: Arc::clone(&objects),
             asked: Arc::clone(&asked),
             sockets: Arc::clone(&sockets),
+            engine: Arc::clone(&engine),
             rule: Arc::new(rule),
             changes,
             listeners: Arc::new(heard),
@@ -141,7 +147,16 @@ impl World {
             async move { server.serve(request).await }
         });
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { objects, asked, sockets, address, folder: tempfile::tempdir().unwrap(), listeners, task }
+        Self {
+            objects,
+            asked,
+            sockets,
+            address,
+            engine,
+            folder: tempfile::tempdir().unwrap(),
+            listeners,
+            task,
+        }
     }
 
     pub fn put(&self, plural: &str, object: Value) {
@@ -208,6 +223,7 @@ struct Server {
     objects: Arc<Mutex<Objects>>,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
     sockets: Arc<Mutex<BTreeMap<String, Frames>>>,
+    engine: Arc<Mutex<Option<SocketAddr>>>,
     rule: Arc<Rule>,
     changes: broadcast::Sender<Value>,
     listeners: Arc<watch::Sender<usize>>,
@@ -238,6 +254,11 @@ impl Server {
             .unwrap()
             .push((format!("{method} {}", shown.replace("/v2-beta", "")), body.clone()));
 
+        let engine = *self.engine.lock().unwrap();
+        if let ("/v1/dockersocket", Some(engine)) = (path.as_str(), engine) {
+            let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.unwrap();
+            return upgrade.protocols(["lariat.frames"]).on_upgrade(move |socket| bridge(socket, engine));
+        }
         if path.starts_with("/v1/") {
             let key = format!("{path}?{}", value("token").unwrap_or_default());
             let frames = self.sockets.lock().unwrap().get(&key).cloned();
@@ -262,10 +283,26 @@ impl Server {
                 let server = self.clone();
                 upgrade.on_upgrade(move |socket| server.tell(socket, changes))
             }
-            ("GET", ["schemas"]) => answer(
-                200,
-                &json!({"data": [{"id": "containerExec", "resourceFields": {"user": {}, "workingDir": {}}}]}),
-            ),
+            ("GET", ["schemas"]) => {
+                let types = [
+                    "secret",
+                    "network",
+                    "registry",
+                    "registryCredential",
+                    "certificate",
+                    "apiKey",
+                    "account",
+                    "password",
+                    "project",
+                    "projectMember",
+                    "setting",
+                    "auditLog",
+                    "registrationToken",
+                ];
+                let mut data: Vec<Value> = types.iter().map(|id| json!({ "id": id })).collect();
+                data.push(json!({"id": "containerExec", "resourceFields": {"user": {}, "workingDir": {}}}));
+                answer(200, &json!({ "data": data }))
+            }
             ("GET", [plural]) => {
                 let objects = self.objects.lock().unwrap();
                 let filters: Vec<&(String, String)> = query
@@ -321,8 +358,9 @@ impl Server {
             .filter_map(Value::as_str)
             .map(|action| {
                 let id = object["id"].as_str().unwrap_or_default();
-                let link =
-                    format!("http://{}/v2-beta/projects/1a5/{plural}/{id}/?action={action}", self.address);
+                let at_root = ["projects", "apikeys", "accounts", "passwords", "settings"].contains(&plural);
+                let scope = if at_root { "" } else { "projects/1a5/" };
+                let link = format!("http://{}/v2-beta/{scope}{plural}/{id}/?action={action}", self.address);
                 (action.to_owned(), link.into())
             })
             .collect();
@@ -343,6 +381,37 @@ impl Server {
                 return;
             }
         }
+    }
+}
+
+/// Carries a connection to the engine, as the server does.
+async fn bridge(socket: WebSocket, engine: SocketAddr) {
+    let (mut reader, mut writer) = tokio::net::TcpStream::connect(engine).await.unwrap().into_split();
+    let (mut sink, mut stream) = socket.split();
+    let up = async {
+        while let Some(Ok(message)) = stream.next().await {
+            let Message::Binary(bytes) = message else { continue };
+            match bytes.split_first() {
+                Some((0, payload)) => writer.write_all(payload).await.unwrap(),
+                Some((4, _)) => writer.shutdown().await.unwrap(),
+                _ => {}
+            }
+        }
+    };
+    let down = async {
+        let mut buffer = vec![0; 4096];
+        loop {
+            let read = reader.read(&mut buffer).await.unwrap_or(0);
+            let frame = if read == 0 { vec![5] } else { [&[1], &buffer[..read]].concat() };
+            if sink.send(Message::Binary(frame.into())).await.is_err() || read == 0 {
+                break;
+            }
+        }
+        let _ = sink.send(Message::Close(Some(CloseFrame { code: 1000, reason: "".into() }))).await;
+    };
+    tokio::select! {
+        () = down => {}
+        () = async { up.await; std::future::pending::<()>().await } => {}
     }
 }
 

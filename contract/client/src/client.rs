@@ -1,6 +1,7 @@
 //! Requests and answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract_values::Secret;
@@ -50,6 +51,8 @@ pub struct ClientOptions {
     pub trust: Trust,
     /// The proxies of this machine.
     pub proxies: Proxies,
+    /// Counts the requests that may have changed something.
+    pub orders: Option<Arc<AtomicU64>>,
     /// How long one request may take.
     pub timeout: Duration,
     /// The name of the program, for the server's log.
@@ -64,6 +67,7 @@ impl ClientOptions {
             credentials,
             trust: Trust::System,
             proxies: Proxies::default(),
+            orders: None,
             timeout: Duration::from_secs(30),
             user_agent: concat!("lariat/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -87,6 +91,10 @@ impl Query {
     pub fn with(mut self, field: &str, value: impl Into<String>) -> Self {
         self.pairs.push((field.to_owned(), value.into()));
         self
+    }
+
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
     }
 }
 
@@ -213,7 +221,7 @@ impl Client {
         self.list_as(plural, false, query).await
     }
 
-    async fn list_as<T: DeserializeOwned>(
+    pub(crate) async fn list_as<T: DeserializeOwned>(
         &self,
         plural: &str,
         at_root: bool,
@@ -343,7 +351,7 @@ impl Client {
         self.send(&Method::POST, &link, input).await.map(drop)
     }
 
-    fn action_url(&self, meta: &Meta, action: &str) -> Result<Url, ClientError> {
+    pub(crate) fn action_url(&self, meta: &Meta, action: &str) -> Result<Url, ClientError> {
         meta.actions.get(action).and_then(|link| self.address().rebase(link)).ok_or_else(|| {
             ClientError::ActionNotOffered {
                 action: action.to_owned(),
@@ -416,7 +424,7 @@ impl Client {
             .and_then(|certificate| ServerCertificate::read(certificate)))
     }
 
-    async fn ask<A: DeserializeOwned>(
+    pub(crate) async fn ask<A: DeserializeOwned>(
         &self,
         method: &Method,
         url: &Url,
@@ -429,7 +437,7 @@ impl Client {
 
     /// Sends a request. One without effect is repeated while the server is away or busy; any other only if it cannot
     /// have reached the server.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: &Method,
         url: &Url,
@@ -466,7 +474,17 @@ impl Client {
             request = request.json(body);
         }
         let request = request.header(header::ACCEPT, "application/json");
+        if let Some(orders) = self.shared.options.orders.as_ref().filter(|_| *method != Method::GET) {
+            orders.fetch_add(1, Ordering::Relaxed);
+        }
+        let begun = tokio::time::Instant::now();
         let response = request.send().await.map_err(|error| self.failure(error))?;
+        tracing::debug!(
+            request = shown(method, url),
+            status = response.status().as_u16(),
+            milliseconds = begun.elapsed().as_millis(),
+            "asked the server"
+        );
         if response.status().is_success() {
             return Ok(response);
         }

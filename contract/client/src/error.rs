@@ -131,6 +131,14 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The engine of a host said no.
+    #[error("the engine refused: {words}")]
+    Engine {
+        /// The status of its answer.
+        status: u16,
+        /// Its words.
+        words: String,
+    },
     /// The trust settings cannot be used.
     #[error(transparent)]
     Trust(#[from] contract_tls::TrustError),
@@ -176,6 +184,7 @@ impl ClientError {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Socket { .. } => true,
             Self::Untrusted { .. }
             | Self::Answer { .. }
+            | Self::Engine { .. }
             | Self::Trust(_)
             | Self::Proxy(_)
             | Self::ActionNotOffered { .. } => false,

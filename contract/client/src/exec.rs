@@ -12,9 +12,8 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::objects::Container;
-use crate::socket::{Access, Socket};
+use crate::socket::{Access, FRAMES, Socket, tag};
 
-const FRAMES: &str = "lariat.frames";
 /// Input waits here while the connection is slow; then reading the terminal waits.
 const QUEUE: usize = 64;
 
@@ -162,17 +161,6 @@ impl ExecOutput {
     }
 }
 
-/// The tags of `lariat.frames`, both ways.
-mod tag {
-    pub const INPUT: u8 = 0;
-    pub const OUTPUT: u8 = 1;
-    pub const ERROR: u8 = 2;
-    pub const RESIZE: u8 = 3;
-    pub const INPUT_END: u8 = 4;
-    pub const END: u8 = 5;
-    pub const FAILED: u8 = 6;
-}
-
 fn encode(framed: bool, input: ToProcess) -> Option<Message> {
     let (tag, payload) = match input {
         ToProcess::Bytes(bytes) if !framed => return Some(Message::text(STANDARD.encode(bytes))),
@@ -190,13 +178,12 @@ fn encode(framed: bool, input: ToProcess) -> Option<Message> {
 }
 
 fn decode(message: &Message) -> Option<ExecEvent> {
-    let Message::Binary(bytes) = message else { return None };
-    let (tag, payload) = bytes.split_first()?;
-    Some(match *tag {
-        tag::OUTPUT => ExecEvent::Output(payload.to_vec()),
-        tag::ERROR => ExecEvent::Error(payload.to_vec()),
+    let (tag, payload) = crate::socket::decode(message)?;
+    Some(match tag {
+        tag::OUTPUT => ExecEvent::Output(payload),
+        tag::ERROR => ExecEvent::Error(payload),
         tag::END => ExecEvent::End(payload.try_into().ok().map(i64::from_be_bytes)),
-        tag::FAILED => ExecEvent::Failed(String::from_utf8_lossy(payload).into_owned()),
+        tag::FAILED => ExecEvent::Failed(String::from_utf8_lossy(&payload).into_owned()),
         _ => return None,
     })
 }

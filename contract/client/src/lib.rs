@@ -12,11 +12,13 @@
 
 mod address;
 mod client;
+mod engine;
 mod error;
 mod exec;
 mod logs;
 mod objects;
 mod proxy;
+mod resources;
 mod retry;
 mod schemas;
 mod settings;
@@ -29,6 +31,7 @@ mod watch;
 pub use address::{AddressError, ServerAddress};
 pub use client::{Client, ClientOptions, Credentials, Query};
 pub use contract_tls::{Pin, PinError, ServerCertificate, Trust, TrustError};
+pub use engine::{EngineAnswer, EngineBody, EngineStream, HostEngine};
 pub use error::{ApiError, ClientError};
 pub use exec::{ExecEvent, ExecInput, ExecOptions, ExecOutput};
 pub use logs::{LogLine, LogOptions, LogSource, LogStream};
@@ -37,9 +40,10 @@ pub use objects::{
     Resource, Service, Setting, Stack, Volume,
 };
 pub use proxy::{Proxies, ProxyError};
+pub use resources::Collection;
 pub use retry::Backoff;
 pub use schemas::{SchemaInfo, Schemas};
-pub use settings::{ConfigError, ConfigFile, Origin, Setting as Given, Settings};
+pub use settings::{ConfigError, ConfigFile, Context, Origin, Setting as Given, Settings, UnknownContext};
 pub use stats::StatsStream;
 pub use tls::peek_certificate;
 pub use wait::WaitError;

@@ -231,6 +231,10 @@ pub struct Service {
     pub scale: Option<i64>,
     /// How many there are.
     pub current_scale: Option<i64>,
+    /// Whether its containers are to run once and are then done; not known of servers of another make.
+    pub start_once: Option<bool>,
+    /// How many of them have ended well.
+    pub finished_scale: Option<i64>,
     /// How they are, in sum.
     pub health_state: Option<String>,
     /// What its containers are.

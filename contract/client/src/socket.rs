@@ -17,6 +17,27 @@ use crate::error::ClientError;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
+/// The sub-protocol of servers of ours: one tag byte, then the payload.
+pub(crate) const FRAMES: &str = "lariat.frames";
+
+/// The tags of `lariat.frames`, both ways.
+pub(crate) mod tag {
+    pub const INPUT: u8 = 0;
+    pub const OUTPUT: u8 = 1;
+    pub const ERROR: u8 = 2;
+    pub const RESIZE: u8 = 3;
+    pub const INPUT_END: u8 = 4;
+    pub const END: u8 = 5;
+    pub const FAILED: u8 = 6;
+}
+
+/// Takes a frame apart.
+pub(crate) fn decode(message: &Message) -> Option<(u8, Vec<u8>)> {
+    let Message::Binary(bytes) = message else { return None };
+    let (tag, payload) = bytes.split_first()?;
+    Some((*tag, payload.to_vec()))
+}
+
 /// What the API's actions answer for a socket: where it is, and the ticket for it.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct Access {
@@ -99,6 +120,11 @@ impl Socket {
                 None => return Err(self.broken("it ended without a word")),
             }
         }
+    }
+
+    /// The socket without what is known about it.
+    pub fn into_inner(self) -> WebSocketStream<Upgraded> {
+        self.inner
     }
 
     pub async fn send(&mut self, message: Message) -> Result<(), ClientError> {

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{Backoff, ConfigFile, LogLine, LogSource, Origin, Pin, Proxies, ServerAddress, Settings};
+use crate::{
+    Backoff, ConfigFile, Context, Given, LogLine, LogSource, Origin, Pin, Proxies, ServerAddress, Settings,
+};
 use contract_values::Secret;
 
 #[test]
@@ -82,17 +84,80 @@ fn log_frames_say_where_a_line_was_written() {
 
 fn settings(variables: &[(&str, &str)], file: &ConfigFile) -> Settings {
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
-    Settings::from_environment(|name| variables.get(name).map(|value| (*value).to_owned()), file)
+    Settings::join(|name| variables.get(name).map(|value| (*value).to_owned()), file, None).unwrap()
+}
+
+fn context(url: &str, access: &str) -> Context {
+    Context {
+        url: Some(url.into()),
+        access_key: Some(access.into()),
+        secret_key: Some(Secret::new("file-secret".into())),
+        environment: Some("1a5".into()),
+        ..Context::default()
+    }
 }
 
 fn signed_in() -> ConfigFile {
-    ConfigFile {
-        url: Some("http://file".into()),
-        access_key: Some("FILE".into()),
-        secret_key: Some(Secret::new("file-secret".into())),
-        environment: Some("1a5".into()),
-        ..ConfigFile::default()
-    }
+    let mut file = ConfigFile::default();
+    file.current = Some("default".into());
+    file.contexts.insert("default".into(), context("http://file", "FILE"));
+    file
+}
+
+#[test]
+fn a_file_with_one_server_is_read_as_a_context() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cli.json");
+    let old =
+        r#"{"accessKey":"FILE","secretKey":"file-secret","url":"http://file","environment":"1a5","path":""}"#;
+    std::fs::write(&path, old).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(ConfigFile::load(&path).unwrap(), signed_in());
+}
+
+#[test]
+fn contexts_are_chosen_by_name_or_by_their_server() {
+    let mut file = signed_in();
+    file.contexts.insert("other".into(), context("http://other/", "OTHER"));
+    let key = |found: &Settings| found.access_key.as_ref().map(|key| key.value.clone());
+    let found = settings(&[], &file);
+    assert_eq!((key(&found).as_deref(), found.context.unwrap().origin), (Some("FILE"), Origin::File));
+    let found = settings(&[("LARIAT_URL", "http://other")], &file);
+    assert_eq!((key(&found).as_deref(), found.context.unwrap().value.as_str()), (Some("OTHER"), "other"));
+    let found = settings(&[("LARIAT_CONTEXT", "other")], &file);
+    assert_eq!((key(&found).as_deref(), found.url.unwrap().value.as_str()), (Some("OTHER"), "http://other/"));
+    // A context and another server together: the server gets nothing of the context.
+    let found = settings(&[("LARIAT_CONTEXT", "other"), ("LARIAT_URL", "http://evil")], &file);
+    assert_eq!((key(&found), found.url.unwrap().value.as_str()), (None, "http://evil"));
+    let named = Given { value: "nope".to_owned(), origin: Origin::Option("--context") };
+    let error = Settings::join(|_| None, &file, Some(named)).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.known.len()), ("there is no context `nope`", 2));
+    file.current = None;
+    assert_eq!(settings(&[], &file), Settings::default());
+
+    assert_eq!(ConfigFile::default().name_for("http://h:8080"), "default");
+    assert_eq!(file.name_for("http://other"), "other");
+    assert_eq!(file.name_for("https://new.example:8443/x"), "new.example");
+    file.contexts.insert("new.example".into(), Context::default());
+    assert_eq!(file.name_for("https://new.example"), "new.example-2");
+}
+
+#[test]
+fn changes_at_once_do_not_undo_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let path = &path;
+            scope.spawn(move || {
+                let name = format!("c{number}");
+                ConfigFile::change(path, |file| file.contexts.insert(name, context("http://h", "K")))
+                    .unwrap();
+            });
+        }
+    });
+    assert_eq!(ConfigFile::load(&path).unwrap().contexts.len(), 8);
 }
 
 #[test]
@@ -103,7 +168,7 @@ fn variables_win_over_the_file_and_ours_over_the_old_ones() {
     assert_eq!((url.value.as_str(), url.origin), ("http://new", Origin::Variable("LARIAT_URL")));
     let found = settings(&[("RANCHER_ENVIRONMENT", "1a7")], &signed_in());
     assert_eq!(found.environment.unwrap().value, "1a7");
-    assert_eq!(found.access_key.unwrap().origin, Origin::File);
+    assert_eq!(found.access_key.unwrap().origin, Origin::Context("default".into()));
 }
 
 #[test]

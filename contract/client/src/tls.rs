@@ -8,13 +8,17 @@ use rustls::pki_types::ServerName;
 
 use crate::address::ServerAddress;
 use crate::error::ClientError;
+use crate::proxy::Proxies;
 
 /// Looks at the certificate that a server shows, without believing it and without sending anything: only for showing it to
 /// a person who decides.
 ///
 /// # Errors
 /// Fails if nobody answers with TLS at the address.
-pub async fn peek_certificate(address: &ServerAddress) -> Result<ServerCertificate, ClientError> {
+pub async fn peek_certificate(
+    address: &ServerAddress,
+    proxies: &Proxies,
+) -> Result<ServerCertificate, ClientError> {
     let (onlooker, config) = Onlooker::new()?;
     let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Unreachable {
         url: address.to_string(),
@@ -22,10 +26,8 @@ pub async fn peek_certificate(address: &ServerAddress) -> Result<ServerCertifica
     };
     let name =
         ServerName::try_from(address.host().to_owned()).map_err(|error| unreachable(Box::new(error)))?;
-    let look = async {
-        let stream = tokio::net::TcpStream::connect((address.host(), address.port())).await?;
-        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await
-    };
+    let stream = proxies.connect(address).await?;
+    let look = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream);
     let outcome = tokio::time::timeout(Duration::from_secs(10), look).await;
     match (onlooker.seen(), outcome) {
         (Some(certificate), _) => Ok(certificate),

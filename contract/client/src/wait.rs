@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::objects::Object;
+use crate::objects::{Meta, Object, Resource};
+use crate::resources::Collection;
 use crate::watch::{Watch, WatchEvent};
 
 /// Changes are told; this only covers what a subscription could have missed.
@@ -39,15 +40,40 @@ impl Client {
         &self,
         id: &str,
         limit: Duration,
+        done: impl FnMut(&T) -> bool,
+    ) -> Result<Option<T>, WaitError> {
+        self.wait_for(id, limit, || self.find::<T>(id), |object| object.meta(), done).await
+    }
+
+    /// As [`Client::wait`], for a type that is only known by name.
+    ///
+    /// # Errors
+    /// As [`Client::wait`].
+    pub async fn wait_in(
+        &self,
+        collection: Collection,
+        id: &str,
+        limit: Duration,
+        done: impl FnMut(&Resource) -> bool,
+    ) -> Result<Option<Resource>, WaitError> {
+        self.wait_for(id, limit, || self.find_in(collection, id), |resource| &resource.meta, done).await
+    }
+
+    async fn wait_for<T, F: Future<Output = Result<Option<T>, ClientError>>>(
+        &self,
+        id: &str,
+        limit: Duration,
+        find: impl Fn() -> F,
+        meta: impl Fn(&T) -> &Meta,
         mut done: impl FnMut(&T) -> bool,
     ) -> Result<Option<T>, WaitError> {
         let until = Instant::now() + limit;
         let mut watch = self.watch();
         let mut last: Option<T> = None;
         loop {
-            match self.find::<T>(id).await {
+            match find().await {
                 Ok(None) => return Ok(None),
-                Ok(Some(object)) if object.meta().is_removed() || done(&object) => return Ok(Some(object)),
+                Ok(Some(object)) if meta(&object).is_removed() || done(&object) => return Ok(Some(object)),
                 Ok(Some(object)) => last = Some(object),
                 Err(error) if error.is_passing() => {}
                 Err(error) => return Err(error.into()),
@@ -56,7 +82,7 @@ impl Client {
             match news.await {
                 Ok(news) => news?,
                 Err(_) => {
-                    let meta = last.as_ref().map(Object::meta);
+                    let meta = last.as_ref().map(meta);
                     return Err(WaitError::TimedOut {
                         seconds: limit.as_secs_f64().round() as u64,
                         state: meta.map_or_else(|| "unknown".to_owned(), |meta| meta.state.clone()),
@@ -75,10 +101,16 @@ async fn next_about(watch: &mut Watch, id: &str) -> Result<(), ClientError> {
     loop {
         tokio::select! {
             () = &mut poll => return Ok(()),
-            event = watch.next() => match event? {
-                WatchEvent::Connected | WatchEvent::Lost(_) => return Ok(()),
-                WatchEvent::Changed(resource) if resource.meta.id == id => return Ok(()),
-                WatchEvent::Changed(_) => {}
+            event = watch.next() => match event {
+                Ok(WatchEvent::Connected | WatchEvent::Lost(_)) => return Ok(()),
+                Ok(WatchEvent::Changed(resource)) if resource.meta.id == id => return Ok(()),
+                Ok(WatchEvent::Changed(_)) => {}
+                // Who may look but not listen goes on looking.
+                Err(ClientError::Api(_)) => {
+                    poll.await;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
             },
         }
     }

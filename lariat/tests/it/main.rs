@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clients;
+mod commands;
 mod harness;
 mod lab;
 mod lab_bad_input;
 mod lab_bad_luck;
+mod lab_compose;
+mod lab_docker;
+mod lab_options;
 mod server;

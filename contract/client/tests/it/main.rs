@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod engine;
 mod proxy;
 mod requests;
 mod server;

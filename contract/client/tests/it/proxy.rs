@@ -97,6 +97,10 @@ async fn requests_over_tls_go_through_a_tunnel_and_the_server_is_still_checked()
     assert_eq!(proxy.heads(), [format!("CONNECT server.test:443 HTTP/1.1 {KEY}")]);
     assert_eq!(client.server_certificate().await.unwrap().unwrap().pin, pin);
 
+    let address = ServerAddress::parse("https://server.test").unwrap();
+    let seen = contract_client::peek_certificate(&address, &proxy.variables()).await.unwrap();
+    assert_eq!(seen.pin, pin);
+
     let fooled = Client::new(trusting(Pin::of(b"other"))).unwrap();
     let error = fooled.list::<Stack>(&Query::all()).await.unwrap_err();
     assert!(matches!(error, ClientError::Untrusted { .. }), "{error:?}");

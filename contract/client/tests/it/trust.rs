@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use contract_client::{
-    Client, ClientError, ClientOptions, Credentials, Pin, Query, ServerAddress, Stack, Trust,
+    Client, ClientError, ClientOptions, Credentials, Pin, Proxies, Query, ServerAddress, Stack, Trust,
     peek_certificate,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -107,6 +107,6 @@ async fn an_authority_of_the_users_is_believed() {
 async fn a_certificate_can_be_looked_at_without_believing_it() {
     let server = serve().await;
     let address = ServerAddress::parse(&format!("https://{}", server.address)).unwrap();
-    let seen = peek_certificate(&address).await.unwrap();
+    let seen = peek_certificate(&address, &Proxies::default()).await.unwrap();
     assert_eq!(seen.pin, Pin::of(server.certificate.cert.der()));
 }
