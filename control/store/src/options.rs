@@ -11,7 +11,9 @@ pub struct StoreOptions {
     pub keep_changes: u64,
     /// How long entries of the change feed are kept, if they are not too many.
     pub keep_changes_for: Duration,
-    /// How long removed rows are kept.
+    /// How many removed rows are kept.
+    pub keep_removed: usize,
+    /// How long removed rows are kept, if they are not too many.
     pub keep_removed_for: Duration,
     /// How many batches of changes a slow reader of a watch may be behind before it is cut off.
     pub watch_capacity: usize,
@@ -34,6 +36,7 @@ impl Default for StoreOptions {
         Self {
             keep_changes: 100_000,
             keep_changes_for: Duration::seconds(24 * 3600),
+            keep_removed: 20_000,
             keep_removed_for: Duration::seconds(48 * 3600),
             watch_capacity: 1024,
             queue: 1024,

@@ -351,10 +351,17 @@ impl<D: Database> Writer<D> {
         }
     }
 
-    /// The rows that were removed long enough ago, some at a time.
+    /// The rows that were removed long enough ago, or are more than are kept: the oldest first, some at a time.
     fn due(&self, now: Timestamp) -> Vec<(Timestamp, Kind, i64)> {
         let limit = now - self.options.keep_removed_for;
-        self.removed.iter().take_while(|(removed, ..)| *removed <= limit).take(PURGE).copied().collect()
+        let too_many = self.removed.len().saturating_sub(self.options.keep_removed);
+        self.removed
+            .iter()
+            .enumerate()
+            .take_while(|(at, (removed, ..))| *at < too_many || *removed <= limit)
+            .take(PURGE)
+            .map(|(_, row)| *row)
+            .collect()
     }
 
     fn note_removed(&mut self, row: &AnyRow) {

@@ -162,17 +162,10 @@ impl Lariat {
             let token = answer["token"].as_str().context("`lariat hosts add` gave no token")?;
             self.agent.start(
                 Command::new(self.program())
-                    .args([
-                        "agent",
-                        "--server",
-                        &self.url(),
-                        "--docker",
-                        docker,
-                        "--token",
-                        token,
-                        "--data-dir",
-                    ])
-                    .arg(self.state.join("agent")),
+                    .args(["agent", "--server", &self.url(), "--docker", docker, "--data-dir"])
+                    .arg(self.state.join("agent"))
+                    // Not among the arguments, which every user of the machine may read.
+                    .env("LARIAT_AGENT_TOKEN", token),
             )?;
         }
         wait_for("this machine is an active host", Duration::from_secs(60), || {

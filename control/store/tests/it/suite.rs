@@ -16,6 +16,7 @@ crate::on_all_engines!(
     the_feed_is_cut_by_count,
     the_feed_is_cut_by_age,
     removed_rows_go_for_good,
+    removed_rows_are_no_more_than_so_many,
     texts_may_be_swapped,
     ids_are_given_once,
     conditions_are_checked,
@@ -181,6 +182,22 @@ async fn removed_rows_go_for_good(place: Place) {
     assert_eq!(left(&store), [100, 101, 102, 103]);
     assert_eq!(store.snapshot().revision, revision);
     store.close().await;
+}
+
+async fn removed_rows_are_no_more_than_so_many(place: Place) {
+    let options = StoreOptions { keep_removed: 10, ..StoreOptions::default() };
+    let store = place.open_with(options).await;
+    for id in 1..=40 {
+        store.commit(insert(id, &format!("s{id}"), 1)).await.unwrap();
+        let mut tx = Transaction::new(Timestamp(1));
+        tx.finish_removal(&stack(&store, id));
+        store.commit(tx).await.unwrap();
+    }
+    store.commit(insert(41, "last", 1)).await.unwrap();
+    let left = |store: &Store| store.snapshot().stacks.iter().map(|row| row.id.raw()).collect::<Vec<_>>();
+    assert_eq!(left(&store), (31..=41).collect::<Vec<_>>());
+    store.close().await;
+    assert_eq!(left(&place.open().await), (31..=41).collect::<Vec<_>>());
 }
 
 async fn texts_may_be_swapped(place: Place) {
