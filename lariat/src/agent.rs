@@ -28,6 +28,9 @@ pub struct Agent {
     /// Where the agent keeps its state
     #[arg(long, alias = "state", value_name = "FOLDER", default_value = "/var/lib/lariat")]
     data_dir: PathBuf,
+    /// Where secrets of containers lie; a folder in memory
+    #[arg(long, value_name = "FOLDER", default_value = "/run/lariat")]
+    run_dir: PathBuf,
     /// The Docker engine
     #[arg(long, value_name = "ADDRESS", default_value = "unix:///var/run/docker.sock")]
     docker: String,
@@ -71,6 +74,7 @@ impl Agent {
             server: self.server.clone(),
             token: token.map(Secret::new),
             data_dir: self.data_dir.clone(),
+            run_dir: self.run_dir.clone(),
             docker: self.docker.clone(),
             address: self.address,
             labels,

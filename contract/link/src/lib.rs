@@ -70,4 +70,7 @@ impl LinkError {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod hostile;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -13,20 +13,24 @@ mod assignment;
 mod frame;
 mod message;
 mod report;
+mod spec;
 mod stream;
 
 pub use assignment::{
-    Assignment, AssignmentChange, ContainerAssignment, ContainerSpec, DesiredRun, DeviceSpec, HealthSpec,
-    LogSpec, MountKind, MountSpec, NativeOrder, NetworkAttachment, NetworkSpec, PullPolicy, ResourceSpec,
-    RestartPolicy, RunRule, UlimitSpec, VolumeSpec,
+    Assignment, AssignmentChange, ContainerAssignment, DesiredRun, NativeOrder, NetworkSpec, RunRule,
+    VolumeOrder, VolumeSpec,
 };
 pub use frame::{FrameError, MAX_FRAME, decode_frame, encode_frame};
 pub use message::{FromHost, Hello, Position, Refusal, ToHost, Welcome};
 pub use report::{
     ContainerReport, EngineFacts, FailureCode, HostFacts, HostMetrics, NativeReport, Progress, Rank, Report,
-    ReportItem,
+    ReportItem, VolumeReport,
 };
-pub use stream::{ExecRequest, LogsRequest, StreamFrame, StreamRequest};
+pub use spec::{
+    ContainerSpec, DeviceRequestSpec, DeviceSpec, FileSpec, HealthSpec, LogSpec, MountKind, MountSpec,
+    NetworkAttachment, PullPolicy, RegistryLogin, ResourceSpec, RestartPolicy, UlimitSpec,
+};
+pub use stream::{BuildRequest, CopyInRequest, ExecRequest, LogsRequest, StreamFrame, StreamRequest};
 
 /// The version of the protocol that this program speaks; a hello with a lower major part is still served.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -38,5 +42,7 @@ pub const LABEL_CONTAINER: &str = "io.lariat.container";
 /// The label that holds the incarnation, as a number.
 pub const LABEL_INCARNATION: &str = "io.lariat.incarnation";
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

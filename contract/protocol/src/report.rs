@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use contract_values::{ContainerId, Incarnation, Labels, PortMapping, Timestamp};
+use contract_values::{ContainerId, Incarnation, Labels, PortMapping, Timestamp, VolumeId};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A numbered set of observations; the number grows by one and starts at one for each outbox.
@@ -20,7 +20,7 @@ pub struct Report {
 }
 
 fn known_items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReportItem>, D::Error> {
-    const KNOWN: [&str; 5] = ["container", "native", "native_gone", "native_list", "host"];
+    const KNOWN: [&str; 6] = ["container", "native", "native_gone", "native_list", "host", "volume"];
     let mut items = Vec::new();
     for value in Vec::<serde_json::Value>::deserialize(deserializer)? {
         let known = value.get("what").and_then(|what| what.as_str()).is_none_or(|what| KNOWN.contains(&what));
@@ -51,6 +51,28 @@ pub enum ReportItem {
     },
     /// The host itself.
     Host(Box<HostFacts>),
+    /// How far an order to remove a volume has come.
+    Volume(Box<VolumeReport>),
+}
+
+/// How far an order to remove a volume has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    /// Its name.
+    pub name: String,
+    /// The platform's id of it, as in the order.
+    pub volume: VolumeId,
+    /// Whether it is no longer there.
+    pub gone: bool,
+    /// Why it is still there.
+    #[serde(default)]
+    pub failure: Option<FailureCode>,
+    /// The same in words.
+    #[serde(default)]
+    pub failure_text: Option<String>,
+    /// When the next try is due.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
 }
 
 /// How far a run of a container has come. It only moves forward; starting again is a new incarnation or start.

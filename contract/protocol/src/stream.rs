@@ -3,8 +3,12 @@
 //! The server opens a stream and sends one [`StreamRequest`] as a frame; then both sides send [`StreamFrame`]s until
 //! one says [`StreamFrame::End`] or [`StreamFrame::Failed`].
 
-use contract_values::Timestamp;
+use std::collections::BTreeMap;
+
+use contract_values::{Labels, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::spec::RegistryLogin;
 
 /// What a stream is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +30,35 @@ pub enum StreamRequest {
         /// The engine's id.
         docker_id: String,
     },
-    /// A raw connection to the engine's socket.
+    /// The processes of a container, as one `Output` frame with `{"Titles": […], "Processes": [[…], …]}` in JSON.
+    Top {
+        /// The engine's id.
+        docker_id: String,
+        /// Options of `ps`; `-ef` when empty.
+        #[serde(default)]
+        arguments: String,
+    },
+    /// What is at a path in a container, as one `Output` frame with `{"name", "size", "mode", "mtime", "linkTarget"}`
+    /// in JSON, as Docker has it.
+    PathStat {
+        /// The engine's id.
+        docker_id: String,
+        /// The path.
+        path: String,
+    },
+    /// A file or folder of a container, as `Output` frames that make a tar.
+    CopyOut {
+        /// The engine's id.
+        docker_id: String,
+        /// The path.
+        path: String,
+    },
+    /// A tar, as `Input` frames and an `InputEnd`, that is unpacked in a folder of a container.
+    CopyIn(CopyInRequest),
+    /// A tar with what an image is built from, as `Input` frames and an `InputEnd`; the engine's words come back as
+    /// `Output` frames with a JSON document a line. A build that fails ends with `Failed`.
+    Build(Box<BuildRequest>),
+    /// A raw connection to the engine's socket; `InputEnd` closes the half towards the engine.
     DockerSocket,
     /// Something that this version does not know.
     #[serde(other)]
@@ -67,6 +99,54 @@ pub struct ExecRequest {
     pub user: Option<String>,
     /// The working folder.
     pub working_dir: Option<String>,
+}
+
+/// Where a tar is unpacked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CopyInRequest {
+    /// The engine's id.
+    pub docker_id: String,
+    /// A folder in the container.
+    pub path: String,
+    /// Whether owners are those of the tar; else they become root.
+    pub keep_owners: bool,
+    /// Whether it is refused to replace a folder by a file or a file by a folder.
+    pub no_overwrite_dir: bool,
+}
+
+/// How an image is built from a tar.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BuildRequest {
+    /// Names that the image gets.
+    pub tags: Vec<String>,
+    /// The path of the Dockerfile in the tar; `Dockerfile` when empty.
+    pub dockerfile: String,
+    /// The stage that is built; the last one when `None`.
+    pub target: Option<String>,
+    /// Arguments; one without a value takes the engine's.
+    pub args: BTreeMap<String, Option<String>>,
+    /// Labels of the image.
+    pub labels: Labels,
+    /// Whether nothing built before is used again.
+    pub no_cache: bool,
+    /// Whether images that it builds on are fetched anew.
+    pub pull: bool,
+    /// The network of its steps.
+    pub network: Option<String>,
+    /// Lines for `/etc/hosts` of its steps, as `name:address`.
+    pub extra_hosts: Vec<String>,
+    /// Size of `/dev/shm` of its steps.
+    pub shm_size: Option<i64>,
+    /// The platform, such as `linux/amd64`.
+    pub platform: Option<String>,
+    /// Images whose layers may be used again.
+    pub cache_from: Vec<String>,
+    /// Most memory of its steps.
+    pub memory: Option<i64>,
+    /// Who fetches the images that it builds on.
+    pub logins: Vec<RegistryLogin>,
 }
 
 /// One frame of a stream: a byte that says what it is, then the payload.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -244,5 +245,19 @@ fn pins_are_read_with_and_without_colons() {
     for wrong in ["", "sha256:", "sha256:ab", &hex, &format!("md5:{hex}"), &format!("sha256:{hex}ä")] {
         let error = wrong.parse::<Pin>().unwrap_err().to_string();
         assert!(error.contains("64 hexadecimal digits"), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_pin_or_an_error(text in "(sha256:)?[0-9a-fA-F:]{0,100}|.{0,40}") {
+        if let Ok(pin) = text.parse::<Pin>() {
+            prop_assert_eq!(pin.to_string().parse::<Pin>().unwrap(), pin);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_certificate_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = ServerCertificate::read(&bytes);
     }
 }

@@ -149,7 +149,8 @@ fn mark(old: &Tables, new: &Tables, changes: &[Change], dirty: &mut Dirty) {
             Kind::Volume => {
                 let (before, after) = (old.volumes.get_raw(id), new.volumes.get_raw(id));
                 let same = matches!((before, after), (Some(before), Some(after)) if before.intent == after.intent
-                    && before.is_going() == after.is_going());
+                    && before.is_going() == after.is_going()
+                    && before.observation.gone == after.observation.gone);
                 if !same {
                     for row in [before, after].into_iter().flatten() {
                         dirty.extend(row.intent.host, revision);

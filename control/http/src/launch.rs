@@ -6,14 +6,14 @@
 mod show;
 
 use contract_api::launch::{
-    BlkioDeviceOption, DockerBuild, LaunchConfig, LogConfig as ApiLog, PullPolicy as ApiPull,
-    RestartPolicy as ApiRestart, Ulimit as ApiUlimit,
+    BlkioDeviceOption, DeviceRequest as ApiDevices, DockerBuild, LaunchConfig, LogConfig as ApiLog,
+    PullPolicy as ApiPull, RestartPolicy as ApiRestart, Ulimit as ApiUlimit,
 };
 use contract_api::{ErrorCode, Invalid};
 use contract_values::{Duration, PortMapping};
 use control_model::{
-    BuildSource, Device, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode, PullPolicy,
-    Resources, RestartPolicy, Ulimit,
+    BuildSource, Device, DeviceRequest, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode,
+    PullPolicy, Resources, RestartPolicy, Ulimit,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -165,7 +165,7 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
         health_interval_ms: _,
         health_timeout_ms: _,
         health_start_period_ms: _,
-        health_start_interval_ms,
+        health_start_interval_ms: _,
         drain_timeout_ms,
         instance_triggered_stop,
         vcpu,
@@ -186,15 +186,7 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
     keep(&mut kept, "dataVolumeMounts", data_volume_mounts);
     keep(&mut kept, "secrets", secrets);
     keep(&mut kept, "configs", configs);
-    keep(&mut kept, "cpuCount", cpu_count);
-    keep(&mut kept, "cpuPercent", cpu_percent);
-    keep(&mut kept, "diskQuota", disk_quota);
-    keep(&mut kept, "deviceRequests", device_requests);
-    keep(&mut kept, "cgroupnsMode", cgroupns_mode);
-    keep(&mut kept, "deviceCgroupRules", device_cgroup_rules);
-    keep(&mut kept, "annotations", annotations);
     keep(&mut kept, "healthCheck", health_check);
-    keep(&mut kept, "healthStartIntervalMs", health_start_interval_ms);
     keep(&mut kept, "drainTimeoutMs", drain_timeout_ms);
     keep(&mut kept, "instanceTriggeredStop", instance_triggered_stop);
     keep(&mut kept, "vcpu", vcpu);
@@ -248,6 +240,7 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
             target: absolute("tmpfs", target)?.to_owned(),
             read_only: options.split(',').any(|option| option == "ro"),
             options: options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect(),
+            ..Mount::default()
         });
     }
     let mut volumes_from = data_volumes_from.clone();
@@ -333,6 +326,17 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
         volumes_from,
         volume_driver: volume_driver.clone(),
         devices: devices.iter().map(|text| device_of(text)).collect::<Result<_, _>>()?,
+        device_cgroup_rules: device_cgroup_rules.clone(),
+        device_requests: device_requests
+            .iter()
+            .map(|ApiDevices { driver, count, device_ids, capabilities, options }| DeviceRequest {
+                driver: driver.clone().unwrap_or_default(),
+                count: *count,
+                device_ids: device_ids.clone(),
+                capabilities: capabilities.clone(),
+                options: options.clone(),
+            })
+            .collect(),
         privileged: privileged.unwrap_or(false),
         read_only: read_only.unwrap_or(false),
         cap_add: cap_add.clone(),
@@ -352,9 +356,11 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
         ipc_mode: ipc_mode.clone(),
         uts_mode: uts.clone(),
         userns_mode: userns_mode.clone(),
+        cgroupns_mode: cgroupns_mode.clone(),
         cgroup_parent: cgroup_parent.clone(),
         isolation: isolation.clone(),
         runtime: runtime.clone(),
+        annotations: annotations.clone(),
         platform: platform.clone(),
         storage_options: storage_opt.clone(),
         resources: Resources {
@@ -381,6 +387,9 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
             pids_limit: *pids_limit,
             oom_kill_disable: *oom_kill_disable,
             oom_score_adj: *oom_score_adj,
+            cpu_count: *cpu_count,
+            cpu_percent: *cpu_percent,
+            disk_quota: *disk_quota,
         },
         shm_size: *shm_size,
         stop_signal: stop_signal.clone(),
@@ -417,6 +426,7 @@ fn engine_health(config: &LaunchConfig) -> Option<HealthCheck> {
         timeout: health.timeout,
         retries: health.retries.map(i64::from),
         start_period: health.start_period,
+        start_interval: health.start_interval,
     })
 }
 
@@ -491,6 +501,7 @@ fn mount_of(text: &str) -> Result<Mount, Invalid> {
         target,
         read_only: options.iter().any(|option| option == "ro"),
         options: options.into_iter().filter(|option| option != "ro" && option != "rw").collect(),
+        ..Mount::default()
     })
 }
 
@@ -520,6 +531,8 @@ fn engine_mount(mount: &contract_api::launch::EngineMount) -> Result<Mount, Inva
         target: absolute("engineMounts", &mount.target)?.to_owned(),
         read_only: mount.read_only.unwrap_or(false),
         options,
+        subpath: mount.subpath.clone().filter(|path| !path.is_empty()),
+        create_source: mount.create_host_path,
     })
 }
 

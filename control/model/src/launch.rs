@@ -65,6 +65,10 @@ pub struct LaunchSpec {
     pub volume_driver: Option<String>,
     /// Devices.
     pub devices: Vec<Device>,
+    /// Rules for devices that appear later.
+    pub device_cgroup_rules: Vec<String>,
+    /// Devices by what they can do.
+    pub device_requests: Vec<DeviceRequest>,
     /// Whether it has all rights on the host.
     pub privileged: bool,
     /// Whether its root file system is read-only.
@@ -89,12 +93,16 @@ pub struct LaunchSpec {
     pub uts_mode: Option<String>,
     /// The user name space.
     pub userns_mode: Option<String>,
+    /// The name space of control groups.
+    pub cgroupns_mode: Option<String>,
     /// The control group above its own.
     pub cgroup_parent: Option<String>,
     /// The isolation technology.
     pub isolation: Option<String>,
     /// The engine's runtime.
     pub runtime: Option<String>,
+    /// Annotations for the runtime.
+    pub annotations: BTreeMap<String, String>,
     /// The platform of the image.
     pub platform: Option<String>,
     /// Options of the storage driver.
@@ -118,6 +126,14 @@ pub struct LaunchSpec {
 }
 
 impl LaunchSpec {
+    /// Whether containers that were made for this can be given `next` while they run: only limits and the restart
+    /// policy differ, and in a way that an engine can follow.
+    pub fn can_become(&self, next: &Self) -> bool {
+        let rest = Self { resources: next.resources.clone(), restart: next.restart.clone(), ..self.clone() };
+        // Whether it is a job is another thing than how it is restarted.
+        rest == *next && self.start_once() == next.start_once() && self.resources.can_become(&next.resources)
+    }
+
     /// Whether the container runs once and is then done: by the label `io.rancher.container.start_once`, or because
     /// its user wrote `restart: "no"`.
     pub fn start_once(&self) -> bool {
@@ -208,6 +224,26 @@ pub struct Mount {
     pub read_only: bool,
     /// Options as in Docker's short form.
     pub options: Vec<String>,
+    /// The folder inside the volume.
+    pub subpath: Option<String>,
+    /// Whether a missing path of the host is made; it is when `None`.
+    pub create_source: Option<bool>,
+}
+
+/// Devices asked for by what they can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    /// The driver; any when empty.
+    pub driver: String,
+    /// How many; -1 is all.
+    pub count: Option<i64>,
+    /// Which ones, in place of a count.
+    pub device_ids: Vec<String>,
+    /// Alternatives, each a list of abilities that a device must all have.
+    pub capabilities: Vec<Vec<String>>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
 }
 
 /// One device.
@@ -284,6 +320,56 @@ pub struct Resources {
     pub oom_kill_disable: Option<bool>,
     /// Its place in the order of killing.
     pub oom_score_adj: Option<i64>,
+    /// How many processors it may use (Windows).
+    pub cpu_count: Option<i64>,
+    /// The share of processors that it may use (Windows).
+    pub cpu_percent: Option<i64>,
+    /// Most disk.
+    pub disk_quota: Option<i64>,
+}
+
+impl Resources {
+    /// Whether a container that has these can be given `next` while it runs. The engine can change a limit and set a
+    /// new one; taking one away, or changing how CPU time is counted, needs a new container.
+    fn can_become(&self, next: &Self) -> bool {
+        fn stays<T: PartialEq>(old: &Option<T>, new: &Option<T>) -> bool {
+            new.is_some() || old.is_none()
+        }
+        // What the engine takes at the creation only is the same on both sides.
+        let rest = Self {
+            memory: next.memory,
+            memory_swap: next.memory_swap,
+            memory_reservation: next.memory_reservation,
+            cpu_shares: next.cpu_shares,
+            cpu_quota: next.cpu_quota,
+            cpu_period: next.cpu_period,
+            nano_cpus: next.nano_cpus,
+            cpuset: next.cpuset.clone(),
+            cpuset_mems: next.cpuset_mems.clone(),
+            cpu_realtime_period: next.cpu_realtime_period,
+            cpu_realtime_runtime: next.cpu_realtime_runtime,
+            blkio_weight: next.blkio_weight,
+            pids_limit: next.pids_limit,
+            ..self.clone()
+        };
+        let counts_alike = self.nano_cpus.is_some() == next.nano_cpus.is_some()
+            || self.cpu_quota.is_none() && self.cpu_period.is_none();
+        rest == *next
+            && counts_alike
+            && stays(&self.memory, &next.memory)
+            && stays(&self.memory_swap, &next.memory_swap)
+            && stays(&self.memory_reservation, &next.memory_reservation)
+            && stays(&self.cpu_shares, &next.cpu_shares)
+            && stays(&self.cpu_quota, &next.cpu_quota)
+            && stays(&self.cpu_period, &next.cpu_period)
+            && stays(&self.nano_cpus, &next.nano_cpus)
+            && stays(&self.cpuset, &next.cpuset)
+            && stays(&self.cpuset_mems, &next.cpuset_mems)
+            && stays(&self.cpu_realtime_period, &next.cpu_realtime_period)
+            && stays(&self.cpu_realtime_runtime, &next.cpu_realtime_runtime)
+            && stays(&self.blkio_weight, &next.blkio_weight)
+            && stays(&self.pids_limit, &next.pids_limit)
+    }
 }
 
 /// The engine's restart policy.
@@ -318,6 +404,8 @@ pub struct HealthCheck {
     pub retries: Option<i64>,
     /// How long failures do not count after the start.
     pub start_period: Option<Duration>,
+    /// Time between checks in that period.
+    pub start_interval: Option<Duration>,
 }
 
 /// The engine's log driver.
@@ -329,3 +417,6 @@ pub struct LogConfig {
     /// Its options.
     pub options: BTreeMap<String, String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,8 @@ pub use container::{
 };
 pub use host::{AgentLink, Host, HostDecision, HostFacts, HostIntent, HostObservation};
 pub use launch::{
-    BuildSource, Device, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode, PullPolicy,
-    Resources, RestartPolicy, Ulimit,
+    BuildSource, Device, DeviceRequest, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode,
+    PullPolicy, Resources, RestartPolicy, Ulimit,
 };
 pub use object::{Body, Keys, Kind, Nothing, Object, Row, Unknown};
 pub use reason::{Reason, ReasonCode};

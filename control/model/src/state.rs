@@ -356,7 +356,11 @@ pub fn stack_state<'a>(stack: &Row<Stack>, services: impl Iterator<Item = &'a Ro
 
 /// The state of a volume.
 pub fn volume_state(volume: &Row<Volume>, in_use: bool) -> PublicState {
-    going(volume).unwrap_or_else(|| {
+    let going = going(volume).map(|state| match volume.removed {
+        None => PublicState { message: volume.observation.failure_text.clone(), ..state },
+        Some(_) => state,
+    });
+    going.unwrap_or_else(|| {
         at(match (in_use, volume.observation.present) {
             (true, _) => "active",
             (false, true) => "detached",

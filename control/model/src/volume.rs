@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract_values::{HostId, Labels, ProjectId, StackId, kind};
+use contract_values::{HostId, Labels, ProjectId, StackId, Timestamp, kind};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Body, Keys, Kind, Nothing, Object};
@@ -64,5 +64,11 @@ impl Body for VolumeIntent {}
 pub struct VolumeObservation {
     /// Whether its host has reported it.
     pub present: bool,
+    /// Whether its host has removed it with all that was in it.
+    pub gone: bool,
+    /// Why its host could not remove it so far.
+    pub failure_text: Option<String>,
+    /// When the host tries again.
+    pub retry_at: Option<Timestamp>,
 }
 impl Body for VolumeObservation {}

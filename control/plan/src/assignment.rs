@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use contract_protocol::{
     Assignment, ContainerAssignment, DesiredRun, MountKind, NativeOrder, NetworkAttachment, NetworkSpec,
-    RunRule, VolumeSpec,
+    RunRule, VolumeOrder, VolumeSpec,
 };
 use contract_values::{ContainerId, Duration, HostId, Labels, ProjectId, ServiceId, StackId};
 use control_model::{
-    Container, ContainerRun, DependencyCondition, NetworkMode, Origin, RestartPolicy, Row, Tables,
+    Container, ContainerRun, DependencyCondition, NetworkMode, Origin, RestartPolicy, Row, Tables, Volume,
 };
 
-use crate::engine::{Surroundings, container_spec};
+use crate::engine::{Surroundings, container_spec, limits};
 use crate::labels::engine_name;
 use crate::storage::volumes_of;
 
@@ -31,6 +31,7 @@ pub fn assignment(tables: &Tables, host: HostId) -> Assignment {
         }
     }
     (assignment.networks, assignment.volumes) = support(tables, host, &assignment.containers);
+    assignment.volume_orders = volume_orders(tables, host);
     assignment
 }
 
@@ -122,6 +123,23 @@ pub fn support(
     (networks, volumes)
 }
 
+/// The volumes that a host shall remove with all that is in them. The order stands until the host says that it is
+/// done, also when nobody waits for it any more; but whoever made a volume of that name since has made another one.
+pub fn volume_orders(tables: &Tables, host: HostId) -> BTreeMap<String, VolumeOrder> {
+    let mut newest: BTreeMap<&str, &Row<Volume>> = BTreeMap::new();
+    for row in tables.volumes.of_host(host) {
+        let known = newest.entry(&row.intent.name).or_insert(row);
+        if known.id < row.id {
+            *known = row;
+        }
+    }
+    newest
+        .into_iter()
+        .filter(|(_, row)| row.removal_asked.is_some() && !row.observation.gone && !row.intent.external)
+        .map(|(name, row)| (name.to_owned(), VolumeOrder { volume: row.id, force: false }))
+        .collect()
+}
+
 /// The name of a stack's network on each host. It is made of numbers, because names may change.
 pub fn stack_network(project: Option<ProjectId>, stack: Option<StackId>) -> String {
     let project = project.map_or(0, ProjectId::raw);
@@ -149,7 +167,7 @@ pub(crate) fn run_rule(tables: &Tables, row: &Row<Container>) -> RunRule {
     if row.intent.launch.start_once() {
         return RunRule::Once;
     }
-    match &row.intent.launch.restart {
+    match limits(tables, row).1 {
         Some(RestartPolicy::No) => RunRule::Once,
         Some(RestartPolicy::OnFailure { most }) => RunRule::OnFailure { most: *most },
         Some(RestartPolicy::Always | RestartPolicy::UnlessStopped) => RunRule::KeepRunning,

@@ -3,8 +3,8 @@
 use contract_protocol as wire;
 use contract_values::{Duration, PortMapping};
 use control_model::{
-    Container, Device, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, PullPolicy, Resources,
-    RestartPolicy, Row, Tables, Ulimit,
+    Container, Device, DeviceRequest, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, Origin,
+    PullPolicy, Resources, RestartPolicy, Row, Tables, Ulimit,
 };
 
 use crate::labels::{always_pulls, container_labels, hostname};
@@ -56,6 +56,8 @@ pub(crate) fn container_spec(
         volumes_from: _,
         volume_driver,
         devices,
+        device_cgroup_rules,
+        device_requests,
         privileged,
         read_only,
         cap_add,
@@ -68,21 +70,25 @@ pub(crate) fn container_spec(
         ipc_mode,
         uts_mode,
         userns_mode,
+        cgroupns_mode,
         cgroup_parent,
         isolation,
         runtime,
+        annotations,
         platform,
         storage_options,
-        resources,
+        // Those of its service may be newer: see `limits`.
+        resources: _,
         shm_size,
         stop_signal,
         stop_timeout,
-        restart,
+        restart: _,
         health,
         log,
         // Not acted on.
         kept: _,
     } = &row.intent.launch;
+    let (resources, restart) = limits(tables, row);
     let asked_timeout = row.intent.stop_timeout_seconds.map(|s| Duration::seconds(i64::from(s)));
     Some(wire::ContainerSpec {
         image: image.clone()?,
@@ -111,6 +117,8 @@ pub(crate) fn container_spec(
         volumes_from: around.volumes_from,
         volume_driver: volume_driver.clone(),
         devices: devices.iter().map(device).collect(),
+        device_cgroup_rules: device_cgroup_rules.clone(),
+        device_requests: device_requests.iter().map(device_request).collect(),
         privileged: *privileged,
         read_only: *read_only,
         cap_add: cap_add.clone(),
@@ -123,16 +131,18 @@ pub(crate) fn container_spec(
         ipc_mode: ipc_mode.clone(),
         uts_mode: uts_mode.clone(),
         userns_mode: userns_mode.clone(),
+        cgroupns_mode: cgroupns_mode.clone(),
         cgroup_parent: cgroup_parent.clone(),
         isolation: isolation.clone(),
         runtime: runtime.clone(),
+        annotations: annotations.clone(),
         platform: platform.clone(),
         storage_options: storage_options.clone(),
         resources: resource_spec(resources),
         shm_size: *shm_size,
         stop_signal: stop_signal.clone(),
         stop_timeout: asked_timeout.or(*stop_timeout),
-        restart: restart.as_ref().map_or(wire::RestartPolicy::No, restart_policy),
+        restart: restart.map_or(wire::RestartPolicy::No, restart_policy),
         health: health.as_ref().map(health_spec),
         log: log.as_ref().map(log_spec),
     })
@@ -151,7 +161,7 @@ pub(crate) fn published(asked: &[PortMapping], chosen: &[PortMapping]) -> Vec<Po
 }
 
 fn mount_spec(tables: &Tables, row: &Row<Container>, mount: &Mount) -> wire::MountSpec {
-    let Mount { kind, source, target, read_only, options } = mount;
+    let Mount { kind, source, target, read_only, options, subpath, create_source } = mount;
     wire::MountSpec {
         kind: match kind {
             MountKind::Bind => wire::MountKind::Bind,
@@ -161,6 +171,36 @@ fn mount_spec(tables: &Tables, row: &Row<Container>, mount: &Mount) -> wire::Mou
         source: volume_of(tables, &row.intent, mount).map_or_else(|| source.clone(), |volume| volume.name),
         target: target.clone(),
         read_only: *read_only,
+        options: options.clone(),
+        subpath: subpath.clone(),
+        create_source: *create_source,
+    }
+}
+
+/// The limits and the restart policy of a container. Those of a service may be changed while its containers run: then
+/// the service has the newer ones, and its version is still theirs.
+pub(crate) fn limits<'a>(
+    tables: &'a Tables,
+    row: &'a Row<Container>,
+) -> (&'a Resources, Option<&'a RestartPolicy>) {
+    let launch = match row.intent.origin {
+        Origin::Service { service, launch_version, .. } => tables
+            .services
+            .get(service)
+            .filter(|service| service.intent.launch_version == launch_version)
+            .map_or(&row.intent.launch, |service| &service.intent.launch),
+        Origin::Standalone | Origin::Native { .. } => &row.intent.launch,
+    };
+    (&launch.resources, launch.restart.as_ref())
+}
+
+fn device_request(request: &DeviceRequest) -> wire::DeviceRequestSpec {
+    let DeviceRequest { driver, count, device_ids, capabilities, options } = request;
+    wire::DeviceRequestSpec {
+        driver: driver.clone(),
+        count: *count,
+        device_ids: device_ids.clone(),
+        capabilities: capabilities.clone(),
         options: options.clone(),
     }
 }
@@ -212,6 +252,9 @@ fn resource_spec(resources: &Resources) -> wire::ResourceSpec {
         pids_limit,
         oom_kill_disable,
         oom_score_adj,
+        cpu_count,
+        cpu_percent,
+        disk_quota,
     } = resources;
     // A reservation of CPU is a share of its time, as the compatible scheduler has it.
     let reserved = milli_cpu_reservation.map(|milli| milli.saturating_mul(1024).div_euclid(1000).max(2));
@@ -238,6 +281,9 @@ fn resource_spec(resources: &Resources) -> wire::ResourceSpec {
         pids_limit: *pids_limit,
         oom_kill_disable: *oom_kill_disable,
         oom_score_adj: *oom_score_adj,
+        cpu_count: *cpu_count,
+        cpu_percent: *cpu_percent,
+        disk_quota: *disk_quota,
     }
 }
 
@@ -251,13 +297,14 @@ const fn restart_policy(policy: &RestartPolicy) -> wire::RestartPolicy {
 }
 
 fn health_spec(check: &HealthCheck) -> wire::HealthSpec {
-    let HealthCheck { test, interval, timeout, retries, start_period } = check;
+    let HealthCheck { test, interval, timeout, retries, start_period, start_interval } = check;
     wire::HealthSpec {
         test: test.clone(),
         interval: *interval,
         timeout: *timeout,
         retries: *retries,
         start_period: *start_period,
+        start_interval: *start_interval,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract_protocol::{NativeReport, Report, ReportItem};
-use contract_values::{HostId, Timestamp};
+use contract_protocol::{NativeReport, Report, ReportItem, VolumeReport};
+use contract_values::{HostId, Timestamp, VolumeId};
 use control_model::{
     Container, ContainerDecision, ContainerIntent, ContainerObservation, ContainerRun, Host, HostObservation,
-    LaunchSpec, Origin, Row, Tables, Transaction,
+    LaunchSpec, Origin, Row, Tables, Transaction, Volume, VolumeObservation,
 };
 
 use crate::observe::{host_facts, observe, observe_native, runs_once};
@@ -58,6 +58,7 @@ struct Batch<'a> {
     seen: BTreeMap<i64, (&'a Arc<Row<Container>>, ContainerObservation)>,
     new_natives: BTreeMap<String, NativeReport>,
     gone: BTreeMap<i64, &'a Arc<Row<Container>>>,
+    volumes: BTreeMap<VolumeId, (&'a Arc<Row<Volume>>, VolumeObservation)>,
 }
 
 impl<'a> Batch<'a> {
@@ -70,6 +71,7 @@ impl<'a> Batch<'a> {
             seen: BTreeMap::new(),
             new_natives: BTreeMap::new(),
             gone: BTreeMap::new(),
+            volumes: BTreeMap::new(),
         }
     }
 
@@ -85,6 +87,15 @@ impl<'a> Batch<'a> {
                         if let Some(next) = observe(seen, item, self.host, runs_once(row)) {
                             self.seen.insert(row.id.raw(), (row, next));
                         }
+                    }
+                    continue;
+                }
+                ReportItem::Volume(item) => {
+                    let row = tables.volumes.get(item.volume);
+                    if let Some(row) = row.filter(|row| row.intent.host == Some(self.host)) {
+                        let seen = self.volumes.get(&item.volume).map_or(&row.observation, |(_, seen)| seen);
+                        let next = observe_volume(seen, item);
+                        self.volumes.insert(item.volume, (row, next));
                     }
                     continue;
                 }
@@ -160,6 +171,11 @@ impl<'a> Batch<'a> {
         for row in self.gone.into_values() {
             tx.finish_removal(row);
         }
+        for (row, seen) in self.volumes.into_values() {
+            if seen != row.observation {
+                tx.set_observation(row, seen);
+            }
+        }
         for native in self.new_natives.into_values() {
             let (id, uuid) = supply.container();
             let seen = observe_native(&ContainerObservation::default(), &native, self.host);
@@ -174,6 +190,20 @@ impl<'a> Batch<'a> {
         if self.host_seen != row.observation {
             tx.set_observation(row, self.host_seen);
         }
+    }
+}
+
+/// What a host says about the removal of a volume. What is gone stays so: older words may come after newer ones.
+fn observe_volume(seen: &VolumeObservation, report: &VolumeReport) -> VolumeObservation {
+    if seen.gone {
+        return seen.clone();
+    }
+    let VolumeReport { name: _, volume: _, gone, failure: _, failure_text, retry_at } = report;
+    VolumeObservation {
+        present: !gone && seen.present,
+        gone: *gone,
+        failure_text: failure_text.clone().filter(|_| !gone),
+        retry_at: retry_at.filter(|_| !gone),
     }
 }
 

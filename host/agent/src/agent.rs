@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract_protocol::{FromHost, Hello, HostFacts, PROTOCOL_VERSION, Position, ToHost};
 use contract_values::{Labels, Timestamp};
 use futures_util::StreamExt;
-use host_driver::{Clock, Disk, Engine, EngineEvent, Random};
+use host_driver::{Clock, Disk, Engine, EngineEvent, Files, Random};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -44,6 +44,8 @@ pub struct Seams {
     pub engine: Arc<dyn Engine>,
     /// The folder for the agent's state.
     pub disk: Arc<dyn Disk>,
+    /// Where files for containers lie.
+    pub files: Arc<dyn Files>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -161,7 +163,9 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let now = seams.clock.now();
         let Opened { ledger, records, put_aside } =
-            Ledger::open(Arc::clone(&seams.disk), now.0).await.map_err(AgentError::Ledger)?;
+            Ledger::open(Arc::clone(&seams.disk), Arc::clone(&seams.random), now.0)
+                .await
+                .map_err(AgentError::Ledger)?;
         let run_id = seams.random.uuid();
         let facts = with_labels(seams.probe.facts(), &identity.labels, &identity.agent_version);
         let mut core = Core::new(identity.host_uuid.clone(), run_id.clone(), facts.clone());
@@ -183,7 +187,7 @@ impl Agent {
         };
         let (words_tx, words) = mpsc::channel(QUEUE);
         Ok(Self {
-            workshop: Arc::new(Workshop::new(Arc::clone(&seams.engine), words_tx)),
+            workshop: Arc::new(Workshop::new(Arc::clone(&seams.engine), Arc::clone(&seams.files), words_tx)),
             seams,
             core,
             ledger,

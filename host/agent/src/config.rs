@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract_tls::{PinError, Trust};
 use contract_values::{Labels, Secret, Timestamp};
 use host_docker::DockerEngine;
-use host_driver::{Clock, Disk, FolderDisk, Random, SystemClock, SystemRandom};
+use host_driver::{Clock, Disk, FolderDisk, FolderFiles, Random, SystemClock, SystemRandom};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -35,6 +35,9 @@ pub struct AgentConfig {
     pub token: Option<Secret>,
     /// Where the agent keeps its state, such as `/var/lib/lariat`.
     pub data_dir: PathBuf,
+    /// Where secrets and configs of containers lie: a folder in memory, such as `/run/lariat`. Each agent has a folder
+    /// of its own in it.
+    pub run_dir: PathBuf,
     /// The engine, as `unix:///var/run/docker.sock`.
     pub docker: String,
     /// The address at which other hosts and people reach this one; the server takes the one it sees when absent.
@@ -102,6 +105,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     let seams = Seams {
         engine: Arc::new(DockerEngine::new(&socket)),
         disk,
+        files: Arc::new(FolderFiles::new(config.run_dir.join(&identity.host_uuid).join("files"))),
         clock,
         random,
         connector: Arc::new(WebSocketConnector { endpoint, credentials }),

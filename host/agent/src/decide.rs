@@ -5,7 +5,7 @@
 
 use contract_protocol::{ContainerAssignment, DesiredRun, FailureCode, PullPolicy, RestartPolicy, RunRule};
 use contract_values::{Duration, Timestamp};
-use host_driver::ContainerState;
+use host_driver::{ContainerState, Limits};
 
 use crate::journal::Demand;
 use crate::world::{Owner, Seen};
@@ -38,6 +38,9 @@ pub(crate) struct Memory {
     pub(crate) halted_run: Option<Timestamp>,
     /// The image for the wanted run is on the host.
     pub(crate) image_ready: bool,
+    /// The container, by the engine's id, that was given these limits last. The engine may note others than it was
+    /// given, so what it says is not always what was asked for.
+    pub(crate) limited: Option<(String, Limits)>,
 }
 
 impl Memory {
@@ -135,6 +138,8 @@ pub(crate) enum Next {
     Raise { docker_id: Option<String> },
     /// Make the container and leave it.
     Make,
+    /// Give the container other limits.
+    Update { docker_id: String, limits: Limits },
     /// Stop the process.
     Halt { docker_id: String, timeout: Option<Duration> },
     /// Stop the process and remove the container.
@@ -222,6 +227,11 @@ fn decide_step(situation: &Situation<'_>) -> Next {
         }
         return raise(situation, docker_id);
     }
+    // A frozen process and one between two runs are left alone.
+    let may_update = matches!(seen.view.state, ContainerState::Running | ContainerState::Exited);
+    let limits = Limits::of(&want.spec);
+    let is_limited = limits.are_met_by(&seen.view.limits)
+        || situation.memory.limited.as_ref().is_some_and(|(of, given)| *of == docker_id && *given == limits);
     if seen.view.state.has_process() {
         // A network that began anew is another one: whoever shared the old one sits in an empty room.
         let is_left_behind = match (situation.network_since, seen.view.started_at) {
@@ -231,6 +241,8 @@ fn decide_step(situation: &Situation<'_>) -> Next {
         return if is_left_behind {
             let asked = situation.memory.restarts_done;
             Next::Demand(Demand { asked, not: seen.view.started_at })
+        } else if may_update && !is_limited {
+            Next::Update { docker_id, limits }
         } else {
             Next::Nothing
         };
@@ -248,7 +260,11 @@ fn decide_step(situation: &Situation<'_>) -> Next {
             seen.view.exit_code != Some(0) && most.is_none_or(|most| situation.memory.starts <= most)
         }
     };
-    if again { raise(situation, docker_id) } else { Next::Nothing }
+    match again {
+        true if may_update && !is_limited => Next::Update { docker_id, limits },
+        true => raise(situation, docker_id),
+        false => Next::Nothing,
+    }
 }
 
 fn raise(situation: &Situation<'_>, docker_id: String) -> Next {

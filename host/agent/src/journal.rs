@@ -40,6 +40,8 @@ pub(crate) enum Forgotten {
     Container { id: ContainerId, incarnation: Incarnation },
     /// A container made by hand that has gone.
     Native { docker_id: String },
+    /// A volume that was removed by an order.
+    Volume { name: String },
 }
 
 /// A demand for a new run.

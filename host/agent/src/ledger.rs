@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use host_driver::Disk;
+use host_driver::{Disk, Random};
 
 use crate::journal::{Record, Scan, encode, scan};
+use crate::vault::Vault;
 
 /// The journal's file.
 pub(crate) const FILE: &str = "ledger";
@@ -18,6 +19,7 @@ const SMALL: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     disk: Arc<dyn Disk>,
+    vault: Vault,
     length: usize,
     snapshot: usize,
     /// A write failed, so what is there may lack something: only a snapshot makes it whole again.
@@ -35,10 +37,11 @@ pub(crate) struct Opened {
 
 impl Ledger {
     /// Reads the journal; a corrupt one is put aside under a name with `stamp` in it.
-    pub(crate) async fn open(disk: Arc<dyn Disk>, stamp: i64) -> io::Result<Opened> {
+    pub(crate) async fn open(disk: Arc<dyn Disk>, random: Arc<dyn Random>, stamp: i64) -> io::Result<Opened> {
         let bytes = disk.read(FILE).await?.unwrap_or_default();
+        let vault = Vault::open(Arc::clone(&disk), random).await?;
         let mut put_aside = None;
-        let (records, length) = match scan(&bytes) {
+        let (records, length) = match read(&vault, &bytes) {
             Scan::Sound { records, length } => {
                 if length < bytes.len() {
                     tracing::warn!(
@@ -62,25 +65,29 @@ impl Ledger {
                 (Vec::new(), 0)
             }
         };
-        let ledger = Self { disk, length, snapshot: length, has_gap: false };
+        let ledger = Self { disk, vault, length, snapshot: length, has_gap: false };
         Ok(Opened { ledger, records, put_aside })
     }
 
     /// Adds records; they survive a crash once this has returned.
     pub(crate) async fn append(&mut self, records: &[Record]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        records.iter().for_each(|record| encode(record, &mut bytes));
+        let result = self.append_now(records).await;
+        self.has_gap |= result.is_err();
+        result
+    }
+
+    async fn append_now(&mut self, records: &[Record]) -> io::Result<()> {
+        let bytes = self.encode(records).await?;
         let length = bytes.len();
-        match self.disk.append(FILE, bytes).await {
-            Ok(()) => {
-                self.length += length;
-                Ok(())
-            }
-            Err(error) => {
-                self.has_gap = true;
-                Err(error)
-            }
-        }
+        self.disk.append(FILE, bytes).await?;
+        self.length += length;
+        Ok(())
+    }
+
+    async fn encode(&mut self, records: &[Record]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.vault.seal(records).await?.iter().for_each(|record| encode(record, &mut bytes));
+        Ok(bytes)
     }
 
     /// Whether a snapshot should take the place of all records.
@@ -95,13 +102,25 @@ impl Ledger {
 
     /// Writes the journal anew.
     pub(crate) async fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        records.iter().for_each(|record| encode(record, &mut bytes));
+        let bytes = self.encode(records).await?;
         let length = bytes.len();
         self.disk.replace(FILE, bytes).await?;
         self.length = length;
         self.snapshot = length;
         self.has_gap = false;
         Ok(())
+    }
+}
+
+/// Reads all records, and opens what is sealed in them.
+fn read(vault: &Vault, bytes: &[u8]) -> Scan {
+    match scan(bytes) {
+        Scan::Sound { mut records, length } => match vault.unseal(&mut records) {
+            Ok(()) => Scan::Sound { records, length },
+            Err(_) => {
+                Scan::Corrupt { at: 0, reason: "its secrets cannot be opened with the key that is there" }
+            }
+        },
+        corrupt @ Scan::Corrupt { .. } => corrupt,
     }
 }

@@ -8,7 +8,8 @@
 //! What it must never do:
 //! - change a container that does not carry this host's own label, except by an order about that very container;
 //! - remove anything while it has never received a complete assignment, because an empty ledger knows nothing;
-//! - remove a volume;
+//! - remove a volume, but by an explicit order;
+//! - write a secret to a disk unsealed;
 //! - act on an assignment that is not on its disk, or on orders of a server that is no longer in office;
 //! - poll what events tell.
 //!
@@ -29,6 +30,7 @@ mod session;
 mod step;
 mod steps;
 mod streams;
+mod vault;
 mod world;
 
 pub use agent::{AgentError, HostIdentity, Seams, Standing, run_agent};

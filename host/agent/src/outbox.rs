@@ -21,6 +21,7 @@ pub(crate) enum Subject {
     Native(String),
     NativeList,
     Host,
+    Volume(String),
 }
 
 impl Subject {
@@ -31,6 +32,7 @@ impl Subject {
             ReportItem::NativeGone { docker_id } => Self::Native(docker_id.clone()),
             ReportItem::NativeList { .. } => Self::NativeList,
             ReportItem::Host(_) => Self::Host,
+            ReportItem::Volume(report) => Self::Volume(report.name.clone()),
         }
     }
 }

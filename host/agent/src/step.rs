@@ -1,8 +1,10 @@
 //! What the core asks the world to do, and what comes back.
 
-use contract_protocol::{ContainerAssignment, NetworkSpec, Progress, VolumeSpec};
-use contract_values::{ContainerId, Duration, ImageRef, Incarnation, Labels};
-use host_driver::{ContainerSummary, ContainerView, EngineError, NetworkView};
+use std::collections::BTreeSet;
+
+use contract_protocol::{ContainerAssignment, NetworkSpec, Progress, RegistryLogin, VolumeSpec};
+use contract_values::{ContainerId, Duration, ImageRef, Incarnation, Labels, VolumeId};
+use host_driver::{ContainerSummary, ContainerView, EngineError, Limits, NetworkView};
 
 /// The object of a step; there is one step at a time for each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +13,8 @@ pub(crate) enum Object {
     Native(String),
     Network(String),
     Volume(String),
+    /// The files of all containers.
+    Files,
     /// A look at one container changes nothing, so it goes beside the steps.
     Look(String),
     /// A look at everything.
@@ -28,14 +32,55 @@ pub(crate) struct Step {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
     Raise(Box<Raise>),
-    Fetch { image: ImageRef, platform: Option<String>, always: bool },
-    Halt { docker_id: String, timeout: Option<Duration> },
-    Retire { docker_id: String, timeout: Option<Duration>, running: bool },
-    MakeNetwork { name: String, spec: NetworkSpec, labels: Labels },
-    DropNetwork { name: String },
-    MakeVolume { name: String, spec: VolumeSpec, labels: Labels },
-    Native { docker_id: String, action: NativeAction },
-    Look { docker_id: String },
+    Fetch {
+        image: ImageRef,
+        platform: Option<String>,
+        login: Option<RegistryLogin>,
+        always: bool,
+    },
+    Halt {
+        docker_id: String,
+        timeout: Option<Duration>,
+    },
+    Retire {
+        docker_id: String,
+        timeout: Option<Duration>,
+        running: bool,
+    },
+    MakeNetwork {
+        name: String,
+        spec: NetworkSpec,
+        labels: Labels,
+    },
+    DropNetwork {
+        name: String,
+    },
+    MakeVolume {
+        name: String,
+        spec: VolumeSpec,
+        labels: Labels,
+    },
+    DropVolume {
+        name: String,
+        volume: VolumeId,
+        force: bool,
+    },
+    /// Change the limits of a container that is there.
+    Update {
+        docker_id: String,
+        limits: Limits,
+    },
+    /// Remove the files of all containers but these.
+    Sweep {
+        keep: BTreeSet<String>,
+    },
+    Native {
+        docker_id: String,
+        action: NativeAction,
+    },
+    Look {
+        docker_id: String,
+    },
     List,
 }
 
@@ -51,6 +96,8 @@ pub(crate) struct Raise {
     pub(crate) pull: bool,
     pub(crate) network_container: Option<String>,
     pub(crate) volumes_from: Vec<String>,
+    /// The name under which its files are placed.
+    pub(crate) files_key: String,
 }
 
 /// What to do with a container that was started by hand.
@@ -79,7 +126,11 @@ pub(crate) enum Note {
 /// What a step has brought.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Done {
-    Raised(Box<ContainerView>),
+    Raised {
+        view: Box<ContainerView>,
+        /// What it was made with, if it was made in this step.
+        made_with: Option<Limits>,
+    },
     Fetched,
     Halted,
     Retired,
@@ -88,7 +139,15 @@ pub(crate) enum Done {
     NetworkMade,
     NetworkDropped,
     VolumeMade,
-    Native,
+    VolumeDropped {
+        volume: VolumeId,
+    },
+    Updated {
+        view: Box<ContainerView>,
+        limits: Limits,
+    },
+    Swept,
+    Native(Option<Box<ContainerView>>),
     Seen(Box<ContainerView>),
     Listed {
         containers: Vec<ContainerSummary>,

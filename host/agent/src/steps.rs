@@ -1,11 +1,12 @@
 //! Carries out steps against the engine.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use contract_protocol::{FailureCode, Progress, PullPolicy};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use contract_protocol::{FailureCode, FileSpec, Progress, PullPolicy, RegistryLogin};
 use contract_values::ImageRef;
-use host_driver::{CreateRequest, Engine, EngineError};
+use host_driver::{CreateRequest, Engine, EngineError, Files, Limits, MountedFile, PlacedFile};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,7 @@ pub(crate) enum Word {
 #[derive(Debug)]
 pub(crate) struct Workshop {
     engine: Arc<dyn Engine>,
+    files: Arc<dyn Files>,
     makers: Semaphore,
     stoppers: Semaphore,
     pulls: Pulls,
@@ -36,9 +38,10 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    pub(crate) fn new(engine: Arc<dyn Engine>, words: mpsc::Sender<Word>) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, files: Arc<dyn Files>, words: mpsc::Sender<Word>) -> Self {
         Self {
             engine,
+            files,
             makers: Semaphore::new(MAKERS),
             stoppers: Semaphore::new(STOPPERS),
             pulls: Pulls { slots: Semaphore::new(PULLS), under_way: Mutex::default() },
@@ -68,9 +71,11 @@ impl Workshop {
         let engine = &self.engine;
         match work {
             Work::Raise(raise) => self.raise(object, *raise, called_back).await,
-            Work::Fetch { image, platform, always } => {
+            Work::Fetch { image, platform, login, always } => {
                 if always || engine.image_id(&image).await?.is_none() {
-                    self.pull(object, &image, platform.as_deref(), called_back).await?;
+                    let wanted =
+                        Wanted { image: &image, platform: platform.as_deref(), login: login.as_ref() };
+                    self.pull(object, wanted, called_back).await?;
                 }
                 Ok(Done::Fetched)
             }
@@ -104,10 +109,27 @@ impl Workshop {
                 engine.ensure_volume(&name, &spec, &labels).await?;
                 Ok(Done::VolumeMade)
             }
+            Work::DropVolume { name, volume, force } => {
+                engine.remove_volume(&name, force).await?;
+                Ok(Done::VolumeDropped { volume })
+            }
+            Work::Update { docker_id, limits } => {
+                let _slot = slot(&self.makers).await;
+                engine.update(&docker_id, &limits).await?;
+                let view = Box::new(engine.inspect(&docker_id).await?);
+                Ok(Done::Updated { view, limits })
+            }
+            Work::Sweep { keep } => {
+                self.files.keep_only(&keep).await.map_err(file_error)?;
+                Ok(Done::Swept)
+            }
             Work::Native { docker_id, action } => {
                 let _slot = slot(&self.stoppers).await;
+                let stays = !matches!(action, NativeAction::Remove(_));
                 self.native(&docker_id, action).await?;
-                Ok(Done::Native)
+                // The order is told as done together with what it led to.
+                let view = if stays { Some(Box::new(engine.inspect(&docker_id).await?)) } else { None };
+                Ok(Done::Native(view))
             }
             Work::Look { docker_id } => {
                 let _slot = slot(&self.makers).await;
@@ -143,27 +165,33 @@ impl Workshop {
         raise: Raise,
         called_back: &CancellationToken,
     ) -> Result<Done, Stop> {
-        let image = &raise.want.spec.image;
-        let platform = raise.want.spec.platform.as_deref();
+        let spec = &raise.want.spec;
+        let wanted = Wanted {
+            image: &spec.image,
+            platform: spec.platform.as_deref(),
+            login: spec.registry_login.as_ref(),
+        };
         if raise.pull && raise.docker_id.is_none() {
-            self.pull(object, image, platform, called_back).await?;
+            self.pull(object, wanted, called_back).await?;
         }
         let mut slot_held = slot(&self.makers).await;
         if called_back.is_cancelled() && raise.docker_id.is_none() {
             return Err(Stop::CalledBack);
         }
+        // Also before a start: a reboot takes the files away.
+        let files = self.place_files(&raise).await?;
         let docker_id = match &raise.docker_id {
             Some(docker_id) => docker_id.clone(),
             None => {
-                let made = match self.create(&raise).await {
+                let made = match self.create(&raise, &files).await {
                     // Whether the image is there is learned by needing it.
                     Err(EngineError::Refused { code: FailureCode::ImageNotFound, .. })
                         if raise.want.spec.pull == PullPolicy::IfMissing =>
                     {
                         drop(slot_held);
-                        self.pull(object, image, platform, called_back).await?;
+                        self.pull(object, wanted, called_back).await?;
                         slot_held = slot(&self.makers).await;
-                        self.create(&raise).await
+                        self.create(&raise, &files).await
                     }
                     made => made,
                 }?;
@@ -185,10 +213,30 @@ impl Workshop {
         }
         let view = self.engine.inspect(&docker_id).await?;
         drop(slot_held);
-        Ok(Done::Raised(Box::new(view)))
+        let made_with = raise.docker_id.is_none().then(|| Limits::of(spec));
+        Ok(Done::Raised { view: Box::new(view), made_with })
     }
 
-    async fn create(&self, raise: &Raise) -> Result<String, EngineError> {
+    /// Places the files of a container and says where each is.
+    async fn place_files(&self, raise: &Raise) -> Result<Vec<MountedFile>, EngineError> {
+        let specs = &raise.want.spec.files;
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut files = Vec::with_capacity(specs.len());
+        for FileSpec { path, content, uid, gid, mode } in specs {
+            let bytes = STANDARD.decode(content.expose()).map_err(|_| EngineError::Refused {
+                code: FailureCode::InvalidOption,
+                text: format!("the content of the file {path} is not in base64"),
+            })?;
+            files.push(PlacedFile { bytes, uid: *uid, gid: *gid, mode: *mode });
+        }
+        let sources = self.files.place(&raise.files_key, files).await.map_err(file_error)?;
+        let targets = specs.iter().map(|file| file.path.clone());
+        Ok(sources.into_iter().zip(targets).map(|(source, target)| MountedFile { source, target }).collect())
+    }
+
+    async fn create(&self, raise: &Raise, files: &[MountedFile]) -> Result<String, EngineError> {
         self.engine
             .create(&CreateRequest {
                 name: &raise.want.name,
@@ -196,6 +244,7 @@ impl Workshop {
                 spec: &raise.want.spec,
                 network_container: raise.network_container.as_deref(),
                 volumes_from: &raise.volumes_from,
+                files,
             })
             .await
     }
@@ -204,26 +253,20 @@ impl Workshop {
     async fn pull(
         &self,
         object: &Object,
-        image: &ImageRef,
-        platform: Option<&str>,
+        wanted: Wanted<'_>,
         called_back: &CancellationToken,
     ) -> Result<(), Stop> {
         tokio::select! {
             biased;
             () = called_back.cancelled() => Err(Stop::CalledBack),
-            result = self.pull_together(object, image, platform) => result.map_err(Stop::Failed),
+            result = self.pull_together(object, wanted) => result.map_err(Stop::Failed),
         }
     }
 
-    async fn pull_together(
-        &self,
-        object: &Object,
-        image: &ImageRef,
-        platform: Option<&str>,
-    ) -> Result<(), EngineError> {
-        let key = (image.to_string(), platform.map(str::to_owned));
+    async fn pull_together(&self, object: &Object, wanted: Wanted<'_>) -> Result<(), EngineError> {
+        let Wanted { image, platform, login } = wanted;
         let words = &self.words;
-        let mut seat = self.pulls.seat(key);
+        let mut seat = self.pulls.seat(wanted.key());
         let note = |progress: Progress| {
             // A note that finds no room is left out: the next one says more.
             let _ = words.try_send(Word::Note(object.clone(), Note::Pulling(progress)));
@@ -237,7 +280,7 @@ impl Workshop {
                         note(progress.clone());
                         driver.told(progress);
                     };
-                    let result = self.engine.pull(image, platform, &told).await;
+                    let result = self.engine.pull(image, platform, login, &told).await;
                     driver.finish(&result);
                     return result;
                 }
@@ -252,8 +295,7 @@ impl Workshop {
                     }
                     if state.changed().await.is_err() {
                         // The driver was dropped; somebody must take the wheel.
-                        let key = (image.to_string(), platform.map(str::to_owned));
-                        seat = self.pulls.seat(key);
+                        seat = self.pulls.seat(wanted.key());
                     }
                 }
             }
@@ -277,12 +319,40 @@ async fn slot(semaphore: &Semaphore) -> tokio::sync::SemaphorePermit<'_> {
     semaphore.acquire().await.expect("the semaphores of the workshop are never closed")
 }
 
-type PullKey = (String, Option<String>);
+/// What went wrong with files of the host.
+fn file_error(error: std::io::Error) -> EngineError {
+    let is_full = matches!(
+        error.kind(),
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::OutOfMemory
+    );
+    EngineError::Refused {
+        code: if is_full { FailureCode::DiskFull } else { FailureCode::Other },
+        text: format!("could not place the files of a container: {error}"),
+    }
+}
+
+/// An image to fetch.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    image: &'a ImageRef,
+    platform: Option<&'a str>,
+    login: Option<&'a RegistryLogin>,
+}
+
+impl Wanted<'_> {
+    /// Who may fetch an image says nothing about anybody else, so only the same login shares a pull.
+    fn key(&self) -> PullKey {
+        (self.image.to_string(), self.platform.map(str::to_owned), self.login.cloned())
+    }
+}
+
+type PullKey = (String, Option<String>, Option<RegistryLogin>);
 
 #[derive(Debug)]
 struct Pulls {
     slots: Semaphore,
-    under_way: Mutex<BTreeMap<PullKey, watch::Receiver<PullState>>>,
+    /// A few at most.
+    under_way: Mutex<Vec<(PullKey, watch::Receiver<PullState>)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -306,14 +376,15 @@ struct Driver<'a> {
 impl Pulls {
     fn seat(&self, key: PullKey) -> Seat<'_> {
         let mut under_way = self.under_way.lock().expect("the list of pulls is changed without panics");
-        if let Some(state) = under_way.get(&key)
+        if let Some((_, state)) = under_way.iter().find(|(other, _)| *other == key)
             && state.has_changed().is_ok()
         {
             return Seat::Passenger(state.clone());
         }
         let first = Progress { text: format!("waiting to pull {}", key.0), percent: None };
         let (state, receiver) = watch::channel(PullState::Goes(first));
-        under_way.insert(key.clone(), receiver);
+        under_way.retain(|(other, _)| *other != key);
+        under_way.push((key.clone(), receiver));
         Seat::Driver(Driver { pulls: self, key, state })
     }
 }
@@ -334,7 +405,7 @@ impl Driver<'_> {
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
         if let Ok(mut under_way) = self.pulls.under_way.lock() {
-            under_way.remove(&self.key);
+            under_way.retain(|(other, _)| *other != self.key);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A stream is one task. It reads from the engine only as fast as the server takes, and when the server resets the
 //! stream the task ends and with it whatever it held in the engine's API.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use contract_link::{FrameReader, FrameWriter, LinkError, LinkStream};
 use contract_protocol::{ExecRequest, StreamFrame, StreamRequest};
 use futures_util::stream::{BoxStream, select_all};
 use futures_util::{Stream, StreamExt};
-use host_driver::{Engine, EngineError, OutputChunk};
+use host_driver::{Engine, EngineError, OutputChunk, Upload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
 
 use crate::core::describe;
 use crate::probe::Probe;
@@ -21,6 +23,8 @@ use crate::probe::Probe;
 const INPUT_LIMIT: usize = 1024 * 1024;
 /// How long the first frame may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+/// How long the engine may take to hear that a tar is broken off.
+const BROKEN_LIMIT: Duration = Duration::from_secs(5);
 /// Pieces of output above this size are cut, so that a stream holds little at a time.
 const PIECE: usize = 32 * 1024;
 
@@ -121,8 +125,38 @@ impl Streams {
             }
             StreamRequest::Inspect { docker_id } => {
                 let text = self.engine.inspect_json(&docker_id).await?;
-                writer.write_stream_frame(&StreamFrame::Output(text.into_bytes())).await?;
+                send_whole(text, writer).await?;
                 Ok(None)
+            }
+            StreamRequest::Top { docker_id, arguments } => {
+                let text = self.engine.top(&docker_id, &arguments).await?;
+                send_whole(text, writer).await?;
+                Ok(None)
+            }
+            StreamRequest::PathStat { docker_id, path } => {
+                let text = self.engine.path_stat(&docker_id, &path).await?;
+                send_whole(text, writer).await?;
+                Ok(None)
+            }
+            StreamRequest::CopyOut { docker_id, path } => {
+                let bytes = self.engine.copy_out(&docker_id, &path).await?;
+                until_gone(reader, send_bytes(bytes, writer)).await?;
+                Ok(None)
+            }
+            StreamRequest::CopyIn(request) => {
+                let (pieces, tar) = upload();
+                let copy = self.engine.copy_in(&request, tar);
+                with_input(reader, pieces, async { Ok(copy.await?) }).await?;
+                Ok(Some(0))
+            }
+            StreamRequest::Build(request) => {
+                let (pieces, tar) = upload();
+                let build = async {
+                    let words = self.engine.build(&request, tar).await?;
+                    send_build(words, writer).await
+                };
+                with_input(reader, pieces, build).await?;
+                Ok(Some(0))
             }
             StreamRequest::DockerSocket => self.socket(reader, writer).await,
             StreamRequest::Unknown => Err(End::Text("this agent does not know that kind of stream".into())),
@@ -220,6 +254,97 @@ async fn until_gone(reader: &mut Reader, send: impl Future<Output = Result<(), E
         sent = send => sent,
         () = gone => Err(End::Gone),
     }
+}
+
+/// The two ends of a tar on its way to the engine: a few pieces at a time.
+fn upload() -> (mpsc::Sender<io::Result<Bytes>>, Upload) {
+    let (sender, receiver) = mpsc::channel(4);
+    let tar = futures_util::stream::unfold(receiver, |mut receiver: mpsc::Receiver<_>| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    (sender, tar.boxed())
+}
+
+/// Carries out what takes a tar, while the peer sends it. The engine may answer before it has read all of it.
+async fn with_input(
+    reader: &mut Reader,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    work: impl Future<Output = Result<(), End>>,
+) -> Result<(), End> {
+    let feed = async {
+        let mut pieces = Some(pieces);
+        loop {
+            match reader.read_stream_frame().await {
+                Ok(Some(StreamFrame::Input(bytes))) => {
+                    // An engine that no longer reads has an answer, which ends this.
+                    if let Some(pieces) = &pieces {
+                        let _ = pieces.send(Ok(Bytes::from(bytes))).await;
+                    }
+                }
+                Ok(Some(StreamFrame::InputEnd)) => pieces = None,
+                Ok(Some(
+                    StreamFrame::Output(_)
+                    | StreamFrame::Error(_)
+                    | StreamFrame::Resize { .. }
+                    | StreamFrame::End { .. }
+                    | StreamFrame::Failed { .. },
+                )) => {}
+                Err(error) if error.is_recoverable() => {}
+                Ok(None) | Err(_) => {
+                    // What has come is not the whole, and the engine must not take it for that.
+                    if let Some(pieces) = &pieces {
+                        let broken = pieces.send(Err(io::ErrorKind::UnexpectedEof.into()));
+                        let _ = tokio::time::timeout(BROKEN_LIMIT, broken).await;
+                    }
+                    return;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = feed => Err(End::Gone),
+    }
+}
+
+async fn send_whole(text: String, writer: &mut Writer) -> Result<(), End> {
+    for piece in text.as_bytes().chunks(PIECE) {
+        writer.write_stream_frame(&StreamFrame::Output(piece.to_vec())).await?;
+    }
+    Ok(())
+}
+
+async fn send_bytes(
+    mut bytes: impl Stream<Item = Result<Bytes, EngineError>> + Unpin,
+    writer: &mut Writer,
+) -> Result<(), End> {
+    while let Some(piece) = bytes.next().await {
+        for piece in piece?.chunks(PIECE) {
+            writer.write_stream_frame(&StreamFrame::Output(piece.to_vec())).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Passes on what the engine says while it builds, a document a line. A word about a failure is the end.
+async fn send_build(
+    mut words: impl Stream<Item = Result<String, EngineError>> + Unpin,
+    writer: &mut Writer,
+) -> Result<(), End> {
+    let mut failure = None;
+    while let Some(word) = words.next().await {
+        let mut word = word?;
+        failure = failure.or_else(|| failure_in(&word));
+        word.push('\n');
+        send_whole(word, writer).await?;
+    }
+    failure.map_or(Ok(()), |text| Err(End::Text(text)))
+}
+
+fn failure_in(word: &str) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_str(word).ok()?;
+    document.get("error").map(|text| text.as_str().unwrap_or("the build failed").to_owned())
 }
 
 async fn send_output(

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use host_driver::{EngineError, OutputChunk};
-use http_body_util::{BodyExt, BodyStream, Full, Limited};
-use hyper::body::Incoming;
+use host_driver::{EngineError, OutputChunk, Upload};
+use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::http::request;
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -70,6 +71,40 @@ impl Socket {
         body: Option<Vec<u8>>,
         upgrade: bool,
     ) -> Result<Call, EngineError> {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if upgrade {
+            request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
+        }
+        let body = Full::new(Bytes::from(body.unwrap_or_default()));
+        self.send(operation, request, body, Some(LIMIT)).await
+    }
+
+    /// Sends a request with a tar that comes piece by piece. How long that takes is the business of whoever sends it.
+    pub(crate) async fn upload(
+        &self,
+        operation: Operation,
+        request: request::Builder,
+        tar: Upload,
+    ) -> Result<Call, EngineError> {
+        let request = request.header(header::CONTENT_TYPE, "application/x-tar");
+        let body = BodyExt::boxed_unsync(StreamBody::new(tar.map(|piece| piece.map(Frame::data))));
+        self.send(operation, request, body, None).await
+    }
+
+    async fn send<B>(
+        &self,
+        operation: Operation,
+        request: request::Builder,
+        body: B,
+        limit: Option<Duration>,
+    ) -> Result<Call, EngineError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let attempt = async {
             let io = TokioIo::new(self.connect().await?);
             let (mut sender, connection) =
@@ -79,22 +114,17 @@ impl Socket {
                     tracing::debug!(error = %error, "a connection to the engine broke");
                 }
             }));
-            let mut request = Request::builder().method(method).uri(path).header(header::HOST, "docker");
-            if body.is_some() {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-            }
-            if upgrade {
-                request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
-            }
-            let request = request
-                .body(Full::new(Bytes::from(body.unwrap_or_default())))
-                .map_err(EngineError::unreachable)?;
+            let request =
+                request.header(header::HOST, "docker").body(body).map_err(EngineError::unreachable)?;
             let response = sender.send_request(request).await.map_err(EngineError::unreachable)?;
             Ok(Call { response, connection })
         };
-        let call = tokio::time::timeout(LIMIT, attempt)
-            .await
-            .map_err(|_| EngineError::TimedOut { operation: operation.text })??;
+        let call = match limit {
+            Some(limit) => tokio::time::timeout(limit, attempt)
+                .await
+                .map_err(|_| EngineError::TimedOut { operation: operation.text })?,
+            None => attempt.await,
+        }?;
         let status = call.response.status();
         if status.is_success() || status.as_u16() == 101 {
             return Ok(call);
@@ -109,6 +139,11 @@ impl Socket {
 }
 
 impl Call {
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
     /// Reads the whole answer.
     pub(crate) async fn text(self, operation: Operation) -> Result<String, EngineError> {
         let Self { response, connection } = self;

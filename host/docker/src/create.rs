@@ -1,11 +1,11 @@
 //! From our spec to the body of the engine's request: a total function that names every field.
 
 use contract_protocol::{
-    ContainerSpec, DeviceSpec, HealthSpec, LogSpec, MountKind, MountSpec, NetworkAttachment, ResourceSpec,
-    RestartPolicy, UlimitSpec,
+    ContainerSpec, DeviceRequestSpec, DeviceSpec, HealthSpec, LogSpec, MountKind, MountSpec,
+    NetworkAttachment, ResourceSpec, RestartPolicy, UlimitSpec,
 };
 use contract_values::{Duration, PortMapping};
-use host_driver::CreateRequest;
+use host_driver::{CreateRequest, Limits, MountedFile};
 use serde_json::{Map, Value, json};
 
 /// The version of the API since when a MAC address belongs to the endpoint.
@@ -40,6 +40,8 @@ pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) 
         volumes_from: _,
         volume_driver,
         devices,
+        device_cgroup_rules,
+        device_requests,
         privileged,
         read_only,
         cap_add,
@@ -52,9 +54,11 @@ pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) 
         ipc_mode,
         uts_mode,
         userns_mode,
+        cgroupns_mode,
         cgroup_parent,
         isolation,
         runtime,
+        annotations,
         platform,
         storage_options,
         resources,
@@ -64,6 +68,10 @@ pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) 
         restart,
         health,
         log,
+        // They are placed on the host, and `request` says where.
+        files: _,
+        // Needed before there is a container.
+        registry_login: _,
     } = request.spec;
 
     let mut all_labels = labels.clone();
@@ -109,11 +117,17 @@ pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) 
     put(&mut host, "DnsSearch", own(list(dns_search.clone())));
     put(&mut host, "ExtraHosts", own(list(extra_hosts.clone())));
     put(&mut host, "Binds", binds(mounts));
-    put(&mut host, "Mounts", long_mounts(mounts));
+    put(&mut host, "Mounts", long_mounts(mounts, request.files));
     put(&mut host, "Tmpfs", tmpfs(mounts));
     put(&mut host, "VolumesFrom", list(request.volumes_from.to_vec()));
     put(&mut host, "VolumeDriver", json!(volume_driver));
     put(&mut host, "Devices", list(devices.iter().map(device_body).collect::<Vec<_>>()));
+    put(&mut host, "DeviceCgroupRules", list(device_cgroup_rules.clone()));
+    put(
+        &mut host,
+        "DeviceRequests",
+        list(device_requests.iter().map(device_request_body).collect::<Vec<_>>()),
+    );
     put(&mut host, "Privileged", json!(privileged));
     put(&mut host, "ReadonlyRootfs", json!(read_only));
     put(&mut host, "CapAdd", list(cap_add.clone()));
@@ -126,9 +140,11 @@ pub(crate) fn create_body(request: &CreateRequest<'_>, version: (usize, usize)) 
     put(&mut host, "IpcMode", json!(ipc_mode));
     put(&mut host, "UTSMode", json!(uts_mode));
     put(&mut host, "UsernsMode", json!(userns_mode));
+    put(&mut host, "CgroupnsMode", json!(cgroupns_mode));
     put(&mut host, "CgroupParent", json!(cgroup_parent));
     put(&mut host, "Isolation", json!(isolation));
     put(&mut host, "Runtime", json!(runtime));
+    put(&mut host, "Annotations", if annotations.is_empty() { Value::Null } else { json!(annotations) });
     put(
         &mut host,
         "StorageOpt",
@@ -221,11 +237,14 @@ fn is_short(mount: &MountSpec) -> bool {
         MountKind::Volume => !mount.source.is_empty(),
         MountKind::Tmpfs => false,
     };
-    is_sourced && !mount.source.contains(':') && !mount.target.contains(':')
+    // In the short form a missing path of the host is made, and a folder inside a volume cannot be named.
+    let is_plain = mount.subpath.is_none() && mount.create_source != Some(false);
+    is_sourced && is_plain && !mount.source.contains(':') && !mount.target.contains(':')
 }
 
 fn is_plain_unnamed(mount: &MountSpec) -> bool {
-    mount.kind == MountKind::Volume && mount.source.is_empty() && !mount.read_only && mount.options.is_empty()
+    let is_plain = mount.subpath.is_none() && mount.options.is_empty() && !mount.read_only;
+    mount.kind == MountKind::Volume && mount.source.is_empty() && is_plain
 }
 
 fn binds(mounts: &[MountSpec]) -> Value {
@@ -252,7 +271,7 @@ fn unnamed_volumes(mounts: &[MountSpec]) -> Value {
     if targets.is_empty() { Value::Null } else { Value::Object(targets) }
 }
 
-fn long_mounts(mounts: &[MountSpec]) -> Value {
+fn long_mounts(mounts: &[MountSpec], files: &[MountedFile]) -> Value {
     const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
     let long = |mount: &MountSpec| {
         let mut body = Map::new();
@@ -265,15 +284,20 @@ fn long_mounts(mounts: &[MountSpec]) -> Value {
         match mount.kind {
             MountKind::Bind => {
                 put(&mut body, "Type", json!("bind"));
-                let propagation = PROPAGATIONS.into_iter().find(|name| has(name));
-                if let Some(propagation) = propagation {
-                    put(&mut body, "BindOptions", json!({ "Propagation": propagation }));
+                let mut options = Map::new();
+                put(&mut options, "Propagation", json!(PROPAGATIONS.into_iter().find(|name| has(name))));
+                put(&mut options, "CreateMountpoint", json!(mount.create_source.filter(|create| *create)));
+                if !options.is_empty() {
+                    put(&mut body, "BindOptions", Value::Object(options));
                 }
             }
             MountKind::Volume | MountKind::Tmpfs => {
                 put(&mut body, "Type", json!("volume"));
-                if has("nocopy") {
-                    put(&mut body, "VolumeOptions", json!({ "NoCopy": true }));
+                let mut options = Map::new();
+                put(&mut options, "NoCopy", json!(Some(true).filter(|_| has("nocopy"))));
+                put(&mut options, "Subpath", json!(mount.subpath));
+                if !options.is_empty() {
+                    put(&mut body, "VolumeOptions", Value::Object(options));
                 }
             }
         }
@@ -281,7 +305,8 @@ fn long_mounts(mounts: &[MountSpec]) -> Value {
     };
     let is_long =
         |mount: &&MountSpec| mount.kind != MountKind::Tmpfs && !is_short(mount) && !is_plain_unnamed(mount);
-    list(mounts.iter().filter(is_long).map(long).collect::<Vec<_>>())
+    let file = |MountedFile { source, target }: &MountedFile| json!({ "Target": target, "ReadOnly": true, "Source": source, "Type": "bind" });
+    list(mounts.iter().filter(is_long).map(long).chain(files.iter().map(file)).collect::<Vec<_>>())
 }
 
 fn tmpfs(mounts: &[MountSpec]) -> Value {
@@ -302,6 +327,17 @@ fn device_body(device: &DeviceSpec) -> Value {
     json!({ "PathOnHost": host_path, "PathInContainer": container_path, "CgroupPermissions": permissions })
 }
 
+fn device_request_body(request: &DeviceRequestSpec) -> Value {
+    let DeviceRequestSpec { driver, count, device_ids, capabilities, options } = request;
+    let mut body = Map::new();
+    put(&mut body, "Driver", json!(driver));
+    put(&mut body, "Count", json!(count));
+    put(&mut body, "DeviceIDs", list(device_ids.clone()));
+    put(&mut body, "Capabilities", list(capabilities.clone()));
+    put(&mut body, "Options", if options.is_empty() { Value::Null } else { json!(options) });
+    Value::Object(body)
+}
+
 fn ulimit_body(ulimit: &UlimitSpec) -> Value {
     let UlimitSpec { name, soft, hard } = ulimit;
     json!({ "Name": name, "Soft": soft, "Hard": hard })
@@ -319,13 +355,14 @@ fn restart_body(policy: &RestartPolicy) -> Value {
 }
 
 fn health_body(health: &HealthSpec) -> Value {
-    let HealthSpec { test, interval, timeout, retries, start_period } = health;
+    let HealthSpec { test, interval, timeout, retries, start_period, start_interval } = health;
     let mut body = Map::new();
     put(&mut body, "Test", list(test.clone()));
     put(&mut body, "Interval", json!(interval.map(nanoseconds)));
     put(&mut body, "Timeout", json!(timeout.map(nanoseconds)));
     put(&mut body, "Retries", json!(retries));
     put(&mut body, "StartPeriod", json!(start_period.map(nanoseconds)));
+    put(&mut body, "StartInterval", json!(start_interval.map(nanoseconds)));
     Value::Object(body)
 }
 
@@ -358,6 +395,9 @@ fn put_resources(host: &mut Map<String, Value>, resources: &ResourceSpec) {
         pids_limit,
         oom_kill_disable,
         oom_score_adj,
+        cpu_count,
+        cpu_percent,
+        disk_quota,
     } = resources;
     let rates = |devices: &std::collections::BTreeMap<String, u64>, name: &str| {
         list(devices.iter().map(|(path, rate)| json!({ "Path": path, name: rate })).collect::<Vec<_>>())
@@ -384,4 +424,46 @@ fn put_resources(host: &mut Map<String, Value>, resources: &ResourceSpec) {
     put(host, "PidsLimit", json!(pids_limit));
     put(host, "OomKillDisable", json!(oom_kill_disable));
     put(host, "OomScoreAdj", json!(oom_score_adj));
+    put(host, "CpuCount", json!(cpu_count));
+    put(host, "CpuPercent", json!(cpu_percent));
+    put(host, "DiskQuota", json!(disk_quota));
+}
+
+/// The body of a request to change limits; what is left out stays as it is.
+pub(crate) fn update_body(limits: &Limits) -> Value {
+    let Limits {
+        memory,
+        memory_swap,
+        memory_reservation,
+        cpu_shares,
+        cpu_quota,
+        cpu_period,
+        nano_cpus,
+        cpuset,
+        cpuset_mems,
+        cpu_realtime_period,
+        cpu_realtime_runtime,
+        blkio_weight,
+        pids_limit,
+        restart,
+    } = limits;
+    // As much again as memory is what the engine gives at the creation when only memory is named. A change that does not
+    // name it would be refused where it goes above what was given then.
+    let as_much_again = memory.filter(|memory| *memory > 0).map(|memory| memory.saturating_mul(2));
+    let mut body = Map::new();
+    put(&mut body, "Memory", json!(memory));
+    put(&mut body, "MemorySwap", json!(memory_swap.or(as_much_again)));
+    put(&mut body, "MemoryReservation", json!(memory_reservation));
+    put(&mut body, "CpuShares", json!(cpu_shares));
+    put(&mut body, "CpuQuota", json!(cpu_quota));
+    put(&mut body, "CpuPeriod", json!(cpu_period));
+    put(&mut body, "NanoCpus", json!(nano_cpus));
+    put(&mut body, "CpusetCpus", json!(cpuset));
+    put(&mut body, "CpusetMems", json!(cpuset_mems));
+    put(&mut body, "CpuRealtimePeriod", json!(cpu_realtime_period));
+    put(&mut body, "CpuRealtimeRuntime", json!(cpu_realtime_runtime));
+    put(&mut body, "BlkioWeight", json!(blkio_weight));
+    put(&mut body, "PidsLimit", json!(pids_limit));
+    put(&mut body, "RestartPolicy", restart_body(restart));
+    Value::Object(body)
 }

@@ -6,26 +6,32 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{
     CreateImageOptions, KillContainerOptions, ListContainersOptions, ListNetworksOptions,
     RemoveContainerOptions, StopContainerOptions,
 };
 use bollard::{Docker, models};
 use contract_protocol::{
-    EngineFacts, ExecRequest, FailureCode, LogsRequest, NetworkSpec, Progress, VolumeSpec,
+    BuildRequest, CopyInRequest, EngineFacts, ExecRequest, FailureCode, LogsRequest, NetworkSpec, Progress,
+    RegistryLogin, VolumeSpec,
 };
 use contract_values::{ImageRef, Labels, Timestamp};
 use futures_util::StreamExt;
 use host_driver::{
-    ByteStream, ContainerSummary, ContainerView, CreateRequest, Engine, EngineError, EventStream,
-    ExecControl, ExecSession, JsonStream, NetworkView, ObjectKind, OutputStream, PullProgress,
+    ByteOutput, ByteStream, ContainerSummary, ContainerView, CreateRequest, Engine, EngineError, EventStream,
+    ExecControl, ExecSession, JsonStream, Limits, NetworkView, ObjectKind, OutputStream, PullProgress,
+    Upload,
 };
-use hyper::Method;
+use hyper::header::HeaderValue;
+use hyper::{Method, Request};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::api::{Socket, lines, quoted, take_apart};
-use crate::create::create_body;
+use crate::create::{create_body, update_body};
 use crate::failure::{Operation, engine_error};
 use crate::view;
 
@@ -81,11 +87,64 @@ impl DockerEngine {
         Ok(client)
     }
 
+    async fn archive(&self, docker_id: &str, path: &str) -> Result<String, EngineError> {
+        self.path(&format!("/containers/{}/archive?path={}", quoted(docker_id), quoted(path))).await
+    }
+
     /// A path with the version in front.
     async fn path(&self, path: &str) -> Result<String, EngineError> {
         let version = self.client().await?.client_version();
         Ok(format!("/v{}.{}{path}", version.major_version, version.minor_version))
     }
+}
+
+/// The query of a request to build an image.
+pub(crate) fn build_query(request: &BuildRequest) -> String {
+    let BuildRequest {
+        tags,
+        dockerfile,
+        target,
+        args,
+        labels,
+        no_cache,
+        pull,
+        network,
+        extra_hosts,
+        shm_size,
+        platform,
+        cache_from,
+        memory,
+        logins: _,
+    } = request;
+    // Steps leave no containers behind, whether they worked or not.
+    let mut query = "rm=1&forcerm=1".to_owned();
+    let mut add = |name: &str, value: &str| query.push_str(&format!("&{name}={}", quoted(value)));
+    tags.iter().for_each(|tag| add("t", tag));
+    if !dockerfile.is_empty() {
+        add("dockerfile", dockerfile);
+    }
+    target.iter().for_each(|target| add("target", target));
+    if !args.is_empty() {
+        add("buildargs", &json!(args).to_string());
+    }
+    if !labels.is_empty() {
+        add("labels", &json!(labels).to_string());
+    }
+    if *no_cache {
+        add("nocache", "1");
+    }
+    if *pull {
+        add("pull", "1");
+    }
+    network.iter().for_each(|network| add("networkmode", network));
+    extra_hosts.iter().for_each(|line| add("extrahosts", line));
+    shm_size.iter().for_each(|size| add("shmsize", &size.to_string()));
+    platform.iter().for_each(|platform| add("platform", platform));
+    if !cache_from.is_empty() {
+        add("cachefrom", &json!(cache_from).to_string());
+    }
+    memory.iter().for_each(|memory| add("memory", &memory.to_string()));
+    query
 }
 
 const fn on_container(text: &'static str) -> Operation {
@@ -165,6 +224,7 @@ impl Engine for DockerEngine {
         &self,
         image: &ImageRef,
         platform: Option<&str>,
+        login: Option<&RegistryLogin>,
         progress: PullProgress<'_>,
     ) -> Result<(), EngineError> {
         let tag = image.digest.as_deref().unwrap_or(image.tag_or_latest());
@@ -178,7 +238,13 @@ impl Engine for DockerEngine {
         progress(Progress { text: text.clone(), percent: None });
         // A registry that is far away may take long before the first word.
         let client = self.client().await?.with_timeout(Duration::from_secs(5 * LIMIT));
-        let mut stream = Box::pin(client.create_image(Some(options), None, None));
+        let credentials = login.map(|RegistryLogin { server, username, password }| DockerCredentials {
+            username: Some(username.clone()),
+            password: Some(password.expose().to_owned()),
+            serveraddress: Some(server.clone()),
+            ..Default::default()
+        });
+        let mut stream = Box::pin(client.create_image(Some(options), None, credentials));
         let mut layers: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         let mut told = (Instant::now(), None);
         while let Some(word) = stream.next().await {
@@ -227,6 +293,18 @@ impl Engine for DockerEngine {
             code: FailureCode::Other,
             text: "the engine made a container and did not say which".into(),
         })
+    }
+
+    async fn update(&self, docker_id: &str, limits: &Limits) -> Result<(), EngineError> {
+        const CHANGE: Operation = on_container("change the limits of a container");
+        let path = self.path(&format!("/containers/{}/update", quoted(docker_id))).await?;
+        let bytes = update_body(limits).to_string().into_bytes();
+        let call = self.socket.call(CHANGE, Method::POST, &path, Some(bytes), false).await?;
+        let answer: serde_json::Value = serde_json::from_str(&call.text(CHANGE).await?).unwrap_or_default();
+        for warning in answer.get("Warnings").and_then(|list| list.as_array()).into_iter().flatten() {
+            tracing::info!(docker_id, "the engine warns: {warning}");
+        }
+        Ok(())
     }
 
     async fn start(&self, docker_id: &str) -> Result<(), EngineError> {
@@ -378,6 +456,16 @@ impl Engine for DockerEngine {
         Ok(())
     }
 
+    async fn remove_volume(&self, name: &str, force: bool) -> Result<(), EngineError> {
+        const DROP: Operation = Operation::on(ObjectKind::Volume, "remove a volume");
+        let path = self.path(&format!("/volumes/{}?force={}", quoted(name), u8::from(force))).await?;
+        match self.socket.call(DROP, Method::DELETE, &path, None, false).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn logs(&self, request: &LogsRequest) -> Result<OutputStream, EngineError> {
         const READ: Operation = on_container("read the output of a container");
         let LogsRequest { docker_id, follow, tail, since, timestamps } = request;
@@ -441,6 +529,79 @@ impl Engine for DockerEngine {
         const READ: Operation = on_container("tell the figures of a container");
         let path = self.path(&format!("/containers/{}/stats?stream=1", quoted(docker_id))).await?;
         let call = self.socket.call(READ, Method::GET, &path, None, false).await?;
+        Ok(lines(call.pieces().boxed()).boxed())
+    }
+
+    async fn top(&self, docker_id: &str, arguments: &str) -> Result<String, EngineError> {
+        const LIST: Operation = on_container("list the processes of a container");
+        let mut path = format!("/containers/{}/top", quoted(docker_id));
+        if !arguments.is_empty() {
+            path.push_str(&format!("?ps_args={}", quoted(arguments)));
+        }
+        let path = self.path(&path).await?;
+        self.socket.call(LIST, Method::GET, &path, None, false).await?.text(LIST).await
+    }
+
+    async fn path_stat(&self, docker_id: &str, path: &str) -> Result<String, EngineError> {
+        const LOOK: Operation = on_container("look at a path in a container");
+        let target = self.archive(docker_id, path).await?;
+        let call = match self.socket.call(LOOK, Method::HEAD, &target, None, false).await {
+            // The answer to this method has no words of its own.
+            Err(error) if error.is_not_found() => {
+                let text = format!("no such container, or no `{path}` in it");
+                return Err(EngineError::NotFound { kind: ObjectKind::Container, text });
+            }
+            call => call?,
+        };
+        let header = call.header("x-docker-container-path-stat").unwrap_or_default();
+        let bytes = STANDARD.decode(header).unwrap_or_default();
+        if serde_json::from_slice::<serde_json::Value>(&bytes).is_err() {
+            let text = "the engine did not say what is at the path".to_owned();
+            return Err(EngineError::Refused { code: FailureCode::Other, text });
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn copy_out(&self, docker_id: &str, path: &str) -> Result<ByteOutput, EngineError> {
+        const READ: Operation = on_container("read files of a container");
+        let target = self.archive(docker_id, path).await?;
+        let call = self.socket.call(READ, Method::GET, &target, None, false).await?;
+        Ok(call.pieces().boxed())
+    }
+
+    async fn copy_in(&self, request: &CopyInRequest, tar: Upload) -> Result<(), EngineError> {
+        const WRITE: Operation = on_container("write files into a container");
+        let CopyInRequest { docker_id, path, keep_owners, no_overwrite_dir } = request;
+        let mut target = self.archive(docker_id, path).await?;
+        if *keep_owners {
+            target.push_str("&copyUIDGID=1");
+        }
+        if *no_overwrite_dir {
+            target.push_str("&noOverwriteDirNonDir=1");
+        }
+        let request = Request::builder().method(Method::PUT).uri(target);
+        self.socket.upload(WRITE, request, tar).await?.text(WRITE).await.map(drop)
+    }
+
+    async fn build(&self, request: &BuildRequest, tar: Upload) -> Result<JsonStream, EngineError> {
+        const MAKE: Operation = on_container("build an image");
+        let path = self.path(&format!("/build?{}", build_query(request))).await?;
+        let mut builder = Request::builder().method(Method::POST).uri(path);
+        if !request.logins.is_empty() {
+            let logins: serde_json::Map<String, serde_json::Value> = request
+                .logins
+                .iter()
+                .map(|RegistryLogin { server, username, password }| {
+                    let login = json!({ "username": username, "password": password.expose() });
+                    (server.clone(), login)
+                })
+                .collect();
+            let text = URL_SAFE.encode(serde_json::Value::Object(logins).to_string());
+            let mut value = HeaderValue::from_str(&text).expect("base64 is fit for a header");
+            value.set_sensitive(true);
+            builder = builder.header("x-registry-config", value);
+        }
+        let call = self.socket.upload(MAKE, builder, tar).await?;
         Ok(lines(call.pieces().boxed()).boxed())
     }
 

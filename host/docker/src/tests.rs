@@ -1,12 +1,14 @@
 use bytes::Bytes;
-use contract_protocol::{ContainerSpec, FailureCode};
+use contract_protocol::{BuildRequest, ContainerSpec, FailureCode};
 use contract_values::{Labels, Timestamp};
-use host_driver::{CreateRequest, EngineError, EventKind, ObjectKind, OutputChunk};
+use host_driver::{CreateRequest, EngineError, EventKind, Limits, MountedFile, ObjectKind, OutputChunk};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::api::quoted;
-use crate::create::create_body;
+use crate::create::{create_body, update_body};
 use crate::demux::Demux;
+use crate::engine::build_query;
 use crate::failure::{Operation, answer_error};
 use crate::view;
 
@@ -152,10 +154,18 @@ fn full_spec() -> ContainerSpec {
             {"kind": "volume", "source": "v", "target": "/v", "options": ["nocopy"]},
             {"kind": "volume", "target": "/plain"},
             {"kind": "volume", "target": "/sealed", "read_only": true},
+            {"kind": "volume", "source": "w", "target": "/part", "subpath": "in/it"},
+            {"kind": "bind", "source": "/must", "target": "/be", "create_source": false},
             {"kind": "tmpfs", "target": "/t", "read_only": true, "options": ["size=1m"]}
         ],
         "volumes_from": [3], "volume_driver": "vd",
         "devices": [{"host_path": "/dev/a", "container_path": "/dev/b", "permissions": "rw"}],
+        "device_cgroup_rules": ["c 13:* rmw"],
+        "device_requests": [{"driver": "nvidia", "count": -1, "device_ids": ["0"], "capabilities": [["gpu"]],
+            "options": {"o": "1"}}],
+        "annotations": {"a": "b"}, "cgroupns_mode": "private",
+        "files": [{"path": "/run/secrets/s", "content": "cw=="}],
+        "registry_login": {"server": "reg.example", "username": "u", "password": "p"},
         "privileged": true, "read_only": true, "cap_add": ["NET_ADMIN"], "cap_drop": ["ALL"],
         "group_add": ["g"], "security_options": ["no-new-privileges"], "sysctls": {"net.x": "1"},
         "ulimits": [{"name": "nofile", "soft": 1, "hard": 2}], "pid_mode": "host", "ipc_mode": "private",
@@ -167,11 +177,13 @@ fn full_spec() -> ContainerSpec {
             "cpu_realtime_period": 9, "cpu_realtime_runtime": 10, "blkio_weight": 11,
             "blkio_weight_device": {"/dev/a": 12}, "device_read_bps": {"/dev/a": 13},
             "device_write_bps": {"/dev/a": 14}, "device_read_iops": {"/dev/a": 15},
-            "device_write_iops": {"/dev/a": 16}, "pids_limit": 17, "oom_kill_disable": true, "oom_score_adj": 18
+            "device_write_iops": {"/dev/a": 16}, "pids_limit": 17, "oom_kill_disable": true, "oom_score_adj": 18,
+            "cpu_count": 20, "cpu_percent": 21, "disk_quota": 22
         },
         "shm_size": 19, "stop_signal": "SIGINT", "stop_timeout": 1500,
         "restart": {"name": "on-failure", "most": 3},
-        "health": {"test": ["CMD", "x"], "interval": 1000, "timeout": 2, "retries": 4, "start_period": 5},
+        "health": {"test": ["CMD", "x"], "interval": 1000, "timeout": 2, "retries": 4, "start_period": 5,
+            "start_interval": 6},
         "log": {"driver": "json-file", "options": {"max-size": "1m"}}
     }))
     .unwrap()
@@ -187,6 +199,7 @@ fn body(spec: &ContainerSpec, version: (usize, usize)) -> (Value, Option<String>
             spec,
             network_container: Some("docker-9"),
             volumes_from: &volumes_from,
+            files: &[MountedFile { source: "/run/f/0".into(), target: "/run/secrets/s".into() }],
         },
         version,
     )
@@ -202,7 +215,7 @@ fn every_field_reaches_the_engine() {
         "Labels": {"x": "ours"}, "Hostname": "h", "Domainname": "d", "User": "1:2", "WorkingDir": "/w",
         "Tty": true, "OpenStdin": true, "StopSignal": "SIGINT", "StopTimeout": 2,
         "Healthcheck": {"Test": ["CMD", "x"], "Interval": 1_000_000_000, "Timeout": 2_000_000, "Retries": 4,
-            "StartPeriod": 5_000_000},
+            "StartPeriod": 5_000_000, "StartInterval": 6_000_000},
         "ExposedPorts": {"80/tcp": {}, "81/udp": {}, "90/tcp": {}}, "Volumes": {"/plain": {}},
         "HostConfig": {
             "Init": true,
@@ -213,10 +226,18 @@ fn every_field_reaches_the_engine() {
             "Mounts": [
                 {"Target": "/colon", "ReadOnly": false, "Source": "/with:colon", "Type": "bind",
                     "BindOptions": {"Propagation": "rshared"}},
-                {"Target": "/sealed", "ReadOnly": true, "Type": "volume"}
+                {"Target": "/sealed", "ReadOnly": true, "Type": "volume"},
+                {"Target": "/part", "ReadOnly": false, "Source": "w", "Type": "volume",
+                    "VolumeOptions": {"Subpath": "in/it"}},
+                {"Target": "/be", "ReadOnly": false, "Source": "/must", "Type": "bind"},
+                {"Target": "/run/secrets/s", "ReadOnly": true, "Source": "/run/f/0", "Type": "bind"}
             ],
             "Tmpfs": {"/t": "ro,size=1m"}, "VolumesFrom": ["docker-3"], "VolumeDriver": "vd",
             "Devices": [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "rw"}],
+            "DeviceCgroupRules": ["c 13:* rmw"],
+            "DeviceRequests": [{"Driver": "nvidia", "Count": -1, "DeviceIDs": ["0"], "Capabilities": [["gpu"]],
+                "Options": {"o": "1"}}],
+            "Annotations": {"a": "b"}, "CgroupnsMode": "private",
             "Privileged": true, "ReadonlyRootfs": true, "CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"],
             "GroupAdd": ["g"], "SecurityOpt": ["no-new-privileges"], "Sysctls": {"net.x": "1"},
             "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}], "PidMode": "host", "IpcMode": "private",
@@ -229,7 +250,8 @@ fn every_field_reaches_the_engine() {
             "CpuRealtimePeriod": 9, "CpuRealtimeRuntime": 10, "BlkioWeight": 11,
             "BlkioWeightDevice": [{"Path": "/dev/a", "Weight": 12}], "BlkioDeviceReadBps": rate(13),
             "BlkioDeviceWriteBps": rate(14), "BlkioDeviceReadIOps": rate(15), "BlkioDeviceWriteIOps": rate(16),
-            "PidsLimit": 17, "OomKillDisable": true, "OomScoreAdj": 18, "NetworkMode": "n"
+            "PidsLimit": 17, "OomKillDisable": true, "OomScoreAdj": 18, "NetworkMode": "n",
+            "CpuCount": 20, "CpuPercent": 21, "DiskQuota": 22
         },
         "MacAddress": "02:42:ac:11:00:02",
         "NetworkingConfig": {"EndpointsConfig": {"n": {"Aliases": ["web"]}}}
@@ -241,6 +263,53 @@ fn every_field_reaches_the_engine() {
     let (newer, _) = body(&full_spec(), (1, 44));
     assert_eq!(newer.get("MacAddress"), None);
     assert_eq!(newer["NetworkingConfig"]["EndpointsConfig"]["n"]["MacAddress"], "02:42:ac:11:00:02");
+}
+
+#[test]
+fn only_what_can_be_changed_in_place_is() {
+    let mut spec = full_spec();
+    let limits = Limits::of(&spec);
+    assert_eq!(
+        update_body(&limits),
+        json!({
+            "Memory": 1, "MemorySwap": -1, "MemoryReservation": 2, "CpuShares": 5, "CpuQuota": 6, "CpuPeriod": 7,
+            "NanoCpus": 8, "CpusetCpus": "0", "CpusetMems": "0", "CpuRealtimePeriod": 9, "CpuRealtimeRuntime": 10,
+            "BlkioWeight": 11, "PidsLimit": 17, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}
+        })
+    );
+    assert!(limits.are_met_by(&limits));
+    spec.resources.memory = Some(2);
+    assert!(!Limits::of(&spec).are_met_by(&limits));
+    // What nobody asks for may be as it is, and the engine says nothing where there is no limit.
+    let bare: ContainerSpec = serde_json::from_value(json!({ "image": "a" })).unwrap();
+    assert!(Limits::of(&bare).are_met_by(&Limits { restart: Default::default(), ..limits.clone() }));
+    assert!(!Limits::of(&bare).are_met_by(&limits), "a restart policy is always one");
+    let endless = Limits { pids_limit: Some(-1), memory_swap: Some(-1), ..Limits::default() };
+    assert!(endless.are_met_by(&Limits { pids_limit: None, memory_swap: Some(-1), ..Limits::default() }));
+    // As at the creation, there is as much swap as memory.
+    let plain: ContainerSpec =
+        serde_json::from_value(json!({ "image": "a", "resources": {"memory": 100} })).unwrap();
+    assert_eq!(update_body(&Limits::of(&plain))["MemorySwap"], 200);
+}
+
+#[test]
+fn a_build_is_asked_for_in_the_engines_words() {
+    let bare = BuildRequest::default();
+    assert_eq!(build_query(&bare), "rm=1&forcerm=1");
+    let full: BuildRequest = serde_json::from_value(json!({
+        "tags": ["a:1", "b/c:2"], "dockerfile": "x/Dockerfile", "target": "t", "args": {"A": "1 2", "B": null},
+        "labels": {"l": "m"}, "no_cache": true, "pull": true, "network": "host", "extra_hosts": ["h:1.2.3.4"],
+        "shm_size": 5, "platform": "linux/amd64", "cache_from": ["c:1"], "memory": 6,
+        "logins": [{"server": "s", "username": "u", "password": "secret"}]
+    }))
+    .unwrap();
+    assert_eq!(
+        build_query(&full),
+        "rm=1&forcerm=1&t=a%3A1&t=b%2Fc%3A2&dockerfile=x%2FDockerfile&target=t\
+         &buildargs=%7B%22A%22%3A%221%202%22%2C%22B%22%3Anull%7D&labels=%7B%22l%22%3A%22m%22%7D&nocache=1&pull=1\
+         &networkmode=host&extrahosts=h%3A1.2.3.4&shmsize=5&platform=linux%2Famd64&cachefrom=%5B%22c%3A1%22%5D&memory=6"
+    );
+    assert!(!format!("{full:?}").contains("secret"), "a password is never printed");
 }
 
 #[test]
@@ -273,7 +342,8 @@ fn what_belongs_to_a_network_is_left_to_the_container_that_has_it() {
 fn descriptions_are_read() {
     let found = serde_json::from_value(json!({
         "Id": "abc", "Created": "2026-01-31T12:00:00.5Z", "Path": "sh", "Args": ["-c", "x"], "Image": "sha256:1",
-        "Name": "/web", "HostConfig": {"NetworkMode": "n"},
+        "Name": "/web", "HostConfig": {"NetworkMode": "n", "Memory": 7, "CpusetCpus": "0", "PidsLimit": null,
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}},
         "State": {"Status": "running", "ExitCode": 0, "StartedAt": "2026-01-31T12:00:01.123456789+01:00",
             "FinishedAt": "0001-01-01T00:00:00Z", "Health": {"Status": "healthy"}, "OOMKilled": false, "Error": ""},
         "Config": {"Image": "nginx:1", "Labels": {"a": "b"}},
@@ -292,6 +362,9 @@ fn descriptions_are_read() {
     assert_eq!(ports, ["8080:80/tcp", "10.0.0.1:53:53/udp"]);
     assert_eq!(view.address.unwrap().to_string(), "10.2.0.2", "its own network comes first");
     assert_eq!(view.command, ["sh", "-c", "x"]);
+    let restart = contract_protocol::RestartPolicy::OnFailure { most: Some(2) };
+    let limits = Limits { memory: Some(7), cpuset: Some("0".into()), restart, ..Limits::default() };
+    assert_eq!(view.limits, limits);
 }
 
 #[test]
@@ -312,6 +385,82 @@ fn events_are_read() {
     let network = json!({"Type": "network", "Action": "destroy", "time": 5,
         "Actor": {"ID": "net", "Attributes": {"name": "shop"}}});
     assert_eq!(read(network), Some(EventKind::NetworkRemoved { name: "shop".into() }));
+}
+
+proptest! {
+    /// An engine may be another one than we know, or broken: its words are taken or left, and end nothing.
+    #[test]
+    fn odd_answers_end_nothing(text in odd_answer()) {
+        if let Ok(found) = serde_json::from_str(&text) {
+            let _ = view::view(found);
+        }
+        if let Ok(found) = serde_json::from_str(&text) {
+            let _ = view::summary(found);
+        }
+        if let Ok(found) = serde_json::from_str(&text) {
+            let _ = view::event(found);
+        }
+        let _ = answer_error(Operation::PULL, 500, &text);
+        let _ = view::timestamp(&text);
+    }
+
+    #[test]
+    fn odd_output_ends_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..300), plain: bool, size in 1..40_usize) {
+        let mut demux = Demux::new(plain);
+        let mut length = 0;
+        for piece in bytes.chunks(size) {
+            for chunk in demux.push(Bytes::copy_from_slice(piece)) {
+                length += match chunk {
+                    OutputChunk::Out(bytes) | OutputChunk::Err(bytes) => bytes.len(),
+                };
+            }
+        }
+        prop_assert!(length <= bytes.len());
+    }
+}
+
+/// A sound answer with some of its values put out of shape.
+fn odd_answer() -> impl Strategy<Value = String> {
+    const SOUND: &str = r#"{"Id":"a","Created":"2026-01-31T12:00:00Z","Name":"/w","Names":["/w","/x/y"],"Path":"sh",
+        "Args":["-c"],"State":{"Status":"running","ExitCode":0,"StartedAt":"2026-01-31T12:00:01Z","OOMKilled":false},
+        "HostConfig":{"NetworkMode":"n","Memory":5,"RestartPolicy":{"Name":"always","MaximumRetryCount":0}},
+        "Config":{"Image":"i","Labels":{"a":"b"}},"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"::","HostPort":"80"}]},
+        "Networks":{"n":{"IPAddress":"10.0.0.2"}}},"Type":"container","Action":"die","time":5,"timeNano":5,
+        "Actor":{"ID":"a","Attributes":{"exitCode":"3"}}}"#;
+    let tokens = [
+        "\"a\"",
+        "5",
+        "0",
+        "false",
+        "\"running\"",
+        "\"80/tcp\"",
+        "\"2026-01-31T12:00:00Z\"",
+        "\"always\"",
+        "\"3\"",
+        "\"80\"",
+        "\"10.0.0.2\"",
+        "\"container\"",
+        "\"die\"",
+    ];
+    let odd = [
+        "null",
+        "-1",
+        "99999999999999999999",
+        "1e400",
+        "[]",
+        "{}",
+        "\"\"",
+        "\"9999-99-99T99:99:99Z\"",
+        "\"/\"",
+        "\"99999999/tcp\"",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "\"\\u0000\"",
+    ];
+    let change = (proptest::sample::select(tokens.to_vec()), proptest::sample::select(odd.to_vec()));
+    proptest::collection::vec(change, 0..4).prop_map(|changes| {
+        changes.iter().fold(SOUND.to_owned(), |text, (token, odd)| text.replacen(token, odd, 1))
+    })
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bollard::models;
+use contract_protocol::RestartPolicy;
 use contract_values::{Labels, PortMapping, PortNumber, Timestamp, Transport};
-use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineEvent, EventKind};
+use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineEvent, EventKind, Limits};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -51,7 +52,8 @@ pub(crate) fn summary(entry: models::ContainerSummary) -> ContainerSummary {
 pub(crate) fn view(found: models::ContainerInspectResponse) -> ContainerView {
     let state = found.state.unwrap_or_default();
     let config = found.config.unwrap_or_default();
-    let network_mode = found.host_config.and_then(|host| host.network_mode).unwrap_or_default();
+    let mut host = found.host_config.unwrap_or_default();
+    let network_mode = host.network_mode.take().unwrap_or_default();
     let network = found.network_settings.unwrap_or_default();
     let status = state_of(&state.status.map(|status| status.to_string()).unwrap_or_default());
     let started_at = state.started_at.as_deref().and_then(timestamp);
@@ -83,6 +85,35 @@ pub(crate) fn view(found: models::ContainerInspectResponse) -> ContainerView {
         ports: published(network.ports.unwrap_or_default()),
         address: address(network.networks.unwrap_or_default(), &network_mode),
         network_mode,
+        limits: limits(host),
+    }
+}
+
+fn limits(host: models::HostConfig) -> Limits {
+    let policy = host.restart_policy.unwrap_or_default();
+    let most = policy.maximum_retry_count.and_then(|most| u32::try_from(most).ok()).filter(|most| *most > 0);
+    Limits {
+        memory: host.memory,
+        memory_swap: host.memory_swap,
+        memory_reservation: host.memory_reservation,
+        cpu_shares: host.cpu_shares,
+        cpu_quota: host.cpu_quota,
+        cpu_period: host.cpu_period,
+        nano_cpus: host.nano_cpus,
+        cpuset: host.cpuset_cpus,
+        cpuset_mems: host.cpuset_mems,
+        cpu_realtime_period: host.cpu_realtime_period,
+        cpu_realtime_runtime: host.cpu_realtime_runtime,
+        blkio_weight: host.blkio_weight,
+        pids_limit: host.pids_limit,
+        restart: match policy.name {
+            Some(models::RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
+            Some(models::RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
+            Some(models::RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure { most },
+            Some(models::RestartPolicyNameEnum::NO | models::RestartPolicyNameEnum::EMPTY) | None => {
+                RestartPolicy::No
+            }
+        },
     }
 }
 

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract_protocol::{
-    ContainerSpec, ExecRequest, FailureCode, LogsRequest, NetworkAttachment, NetworkSpec, VolumeSpec,
+    ContainerSpec, ExecRequest, FailureCode, LogsRequest, MountKind, MountSpec, NetworkAttachment,
+    NetworkSpec, RestartPolicy, VolumeSpec,
 };
 use contract_values::{ImageRef, Labels};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{ContainerState, ContainerView, CreateRequest, Engine, EventKind, EventStream, OutputChunk};
+use crate::{
+    ContainerState, ContainerView, CreateRequest, Engine, EventKind, EventStream, Limits, OutputChunk,
+};
 
 /// The label that the suite puts on all that it makes.
 pub const LABEL: &str = "io.lariat.conformance";
@@ -62,6 +65,9 @@ checks![
     what_is_not_there_is_not_found,
     our_labels_win,
     networks_and_volumes_are_ensured,
+    a_volume_goes_when_nobody_holds_it,
+    limits_change_while_it_runs,
+    processes_are_listed,
     a_container_may_share_anothers_network,
     output_keeps_its_two_kinds_apart,
     output_is_followed_to_its_end,
@@ -102,7 +108,8 @@ impl Suite {
         network_container: Option<&str>,
     ) -> Result<String, crate::EngineError> {
         let labels: Labels = [(LABEL.to_owned(), name.to_owned())].into();
-        let request = CreateRequest { name, labels: &labels, spec, network_container, volumes_from: &[] };
+        let request =
+            CreateRequest { name, labels: &labels, spec, network_container, volumes_from: &[], files: &[] };
         self.engine.create(&request).await
     }
 
@@ -331,6 +338,85 @@ async fn networks_and_volumes_are_ensured(suite: Suite) {
     suite.remove(&id).await;
     engine.remove_network("conf-net").await.expect("nobody uses it");
     engine.remove_network("conf-net").await.expect("it has gone already");
+}
+
+async fn a_volume_goes_when_nobody_holds_it(suite: Suite) {
+    let engine = &suite.engine;
+    let mut events = suite.events().await;
+    engine.ensure_volume("conf-go", &VolumeSpec::default(), &Labels::new()).await.expect("a volume");
+    let mut spec = suite.spec(&OBEDIENT);
+    spec.mounts = vec![MountSpec {
+        kind: MountKind::Volume,
+        source: "conf-go".into(),
+        target: "/data".into(),
+        read_only: false,
+        options: Vec::new(),
+        subpath: None,
+        create_source: None,
+    }];
+    let id = suite.create("conf-holder", &spec).await;
+    let error = engine.remove_volume("conf-go", false).await.expect_err("it is held");
+    assert!(!error.is_not_found() && !error.is_unreachable(), "{error:?}");
+    suite.remove(&id).await;
+    engine.remove_volume("conf-go", false).await.expect("nobody holds it");
+    engine.remove_volume("conf-go", true).await.expect("it has gone already");
+    let told = async {
+        while let Some(event) = events.next().await {
+            if event.expect("an event").what == (EventKind::VolumeRemoved { name: "conf-go".into() }) {
+                return;
+            }
+        }
+        panic!("the events ended");
+    };
+    tokio::time::timeout(LIMIT, told).await.expect("its end is told");
+}
+
+async fn limits_change_while_it_runs(suite: Suite) {
+    let mut spec = suite.spec(&OBEDIENT);
+    spec.resources.memory = Some(64 << 20);
+    let id = suite.create("conf-limits", &spec).await;
+    suite.start(&id).await;
+    let before = suite.view(&id).await;
+    assert_eq!(before.limits.memory, Some(64 << 20));
+    // More than was given with swap at the creation.
+    spec.resources.memory = Some(256 << 20);
+    spec.resources.cpu_shares = Some(512);
+    spec.resources.pids_limit = Some(50);
+    spec.restart = RestartPolicy::OnFailure { most: Some(3) };
+    let limits = Limits::of(&spec);
+    suite.engine.update(&id, &limits).await.expect("other limits");
+    suite.engine.update(&id, &limits).await.expect("the same limits");
+    let after = suite.view(&id).await;
+    assert_eq!((after.started_at, after.state), (before.started_at, ContainerState::Running));
+    assert_eq!((after.limits.memory, after.limits.cpu_shares), (Some(256 << 20), Some(512)));
+    assert_eq!((after.limits.pids_limit, &after.limits.restart), (Some(50), &spec.restart));
+    // And down again, also while it does not run.
+    suite.engine.stop(&id, None).await.expect("a stop");
+    spec.resources.memory = Some(32 << 20);
+    suite.engine.update(&id, &Limits::of(&spec)).await.expect("lower limits");
+    assert_eq!(suite.view(&id).await.limits.memory, Some(32 << 20));
+    spec.resources.memory = Some(5);
+    let error = suite.engine.update(&id, &Limits::of(&spec)).await.expect_err("too little");
+    assert_eq!(error.code(), FailureCode::InvalidOption, "{error:?}");
+    let error = suite.engine.update("nobody", &limits).await.expect_err("nobody");
+    assert!(error.is_not_found(), "{error:?}");
+    suite.remove(&id).await;
+}
+
+async fn processes_are_listed(suite: Suite) {
+    let id = suite.started("conf-top", &OBEDIENT).await;
+    for arguments in ["", "-o pid,args"] {
+        let text = suite.engine.top(&id, arguments).await.expect("a list");
+        let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(
+            list["Titles"].as_array().is_some_and(|titles| titles.iter().any(|title| title == "PID")),
+            "{text}"
+        );
+        assert!(list["Processes"].as_array().is_some_and(|rows| !rows.is_empty()), "{text}");
+    }
+    suite.engine.stop(&id, None).await.expect("a stop");
+    suite.engine.top(&id, "").await.expect_err("it does not run");
+    suite.remove(&id).await;
 }
 
 async fn a_container_may_share_anothers_network(suite: Suite) {

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contract_protocol::{
-    ContainerSpec, EngineFacts, ExecRequest, LogsRequest, NetworkSpec, Progress, VolumeSpec,
+    BuildRequest, ContainerSpec, CopyInRequest, EngineFacts, ExecRequest, LogsRequest, NetworkSpec, Progress,
+    RegistryLogin, VolumeSpec,
 };
 use contract_values::{Duration, ImageRef, Labels, PortMapping, Timestamp};
 use futures_util::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::EngineError;
+use crate::{EngineError, Limits};
 
 /// A byte connection.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,6 +25,10 @@ pub type EventStream = BoxStream<'static, Result<EngineEvent, EngineError>>;
 pub type OutputStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 /// JSON documents of the engine.
 pub type JsonStream = BoxStream<'static, Result<String, EngineError>>;
+/// Bytes of the engine.
+pub type ByteOutput = BoxStream<'static, Result<Bytes, EngineError>>;
+/// Bytes for the engine; an error says that no more comes and that what came is not whole.
+pub type Upload = BoxStream<'static, std::io::Result<Bytes>>;
 /// Takes what a pull says of itself, now and then.
 pub type PullProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
@@ -48,11 +53,12 @@ pub trait Engine: Debug + Send + Sync {
     /// The id of an image that the host has.
     async fn image_id(&self, image: &ImageRef) -> Result<Option<String>, EngineError>;
 
-    /// Fetches an image.
+    /// Fetches an image, as whoever `login` says.
     async fn pull(
         &self,
         image: &ImageRef,
         platform: Option<&str>,
+        login: Option<&RegistryLogin>,
         progress: PullProgress<'_>,
     ) -> Result<(), EngineError>;
 
@@ -60,6 +66,9 @@ pub trait Engine: Debug + Send + Sync {
     ///
     /// [`FailureCode::ImageNotFound`]: contract_protocol::FailureCode::ImageNotFound
     async fn create(&self, request: &CreateRequest<'_>) -> Result<String, EngineError>;
+
+    /// Changes limits of a container that is there, whether it runs or not.
+    async fn update(&self, docker_id: &str, limits: &Limits) -> Result<(), EngineError>;
 
     /// Starts a container.
     async fn start(&self, docker_id: &str) -> Result<(), EngineError>;
@@ -93,6 +102,10 @@ pub trait Engine: Debug + Send + Sync {
     /// Makes a volume unless there is one of this name.
     async fn ensure_volume(&self, name: &str, spec: &VolumeSpec, labels: &Labels) -> Result<(), EngineError>;
 
+    /// Removes a volume with what is in it; one that is not there is removed already. With `force` the engine drops it
+    /// even if its driver fails.
+    async fn remove_volume(&self, name: &str, force: bool) -> Result<(), EngineError>;
+
     /// Reads the output of a container.
     async fn logs(&self, request: &LogsRequest) -> Result<OutputStream, EngineError>;
 
@@ -101,6 +114,21 @@ pub trait Engine: Debug + Send + Sync {
 
     /// Follows the figures of a container, about one document a second.
     async fn stats(&self, docker_id: &str) -> Result<JsonStream, EngineError>;
+
+    /// Lists the processes of a container, as JSON in the engine's own words.
+    async fn top(&self, docker_id: &str, arguments: &str) -> Result<String, EngineError>;
+
+    /// Says what is at a path in a container, as JSON in the engine's own words.
+    async fn path_stat(&self, docker_id: &str, path: &str) -> Result<String, EngineError>;
+
+    /// Reads a file or folder of a container, as a tar.
+    async fn copy_out(&self, docker_id: &str, path: &str) -> Result<ByteOutput, EngineError>;
+
+    /// Unpacks a tar in a folder of a container.
+    async fn copy_in(&self, request: &CopyInRequest, tar: Upload) -> Result<(), EngineError>;
+
+    /// Builds an image from a tar; gives the engine's words while it does, of which one may tell of a failure.
+    async fn build(&self, request: &BuildRequest, tar: Upload) -> Result<JsonStream, EngineError>;
 
     /// Opens a raw connection to the engine's API.
     async fn raw_socket(&self) -> Result<Box<dyn ByteStream>, EngineError>;
@@ -119,6 +147,17 @@ pub struct CreateRequest<'a> {
     pub network_container: Option<&'a str>,
     /// The engine's ids of the containers whose volumes it shares, in the order of the spec.
     pub volumes_from: &'a [String],
+    /// Files of the host that it finds at their paths, read-only.
+    pub files: &'a [MountedFile],
+}
+
+/// A file of the host in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedFile {
+    /// Its path on the host.
+    pub source: String,
+    /// Its path in the container.
+    pub target: String,
 }
 
 /// What the process of a container is doing.
@@ -200,6 +239,8 @@ pub struct ContainerView {
     pub address: Option<IpAddr>,
     /// Its network mode.
     pub network_mode: String,
+    /// Its limits.
+    pub limits: Limits,
 }
 
 /// A network in a list.

@@ -16,16 +16,20 @@ mod disk;
 mod engine;
 mod error;
 pub mod fake;
+mod files;
+mod limits;
 mod random;
 
 pub use clock::{Clock, PausedClock, SystemClock};
 pub use disk::{Disk, DiskFault, FolderDisk, MemoryDisk};
 pub use engine::{
-    ByteStream, ContainerState, ContainerSummary, ContainerView, CreateRequest, Engine, EngineEvent,
-    EventKind, EventStream, ExecControl, ExecSession, JsonStream, NetworkView, OutputChunk, OutputStream,
-    PullProgress,
+    ByteOutput, ByteStream, ContainerState, ContainerSummary, ContainerView, CreateRequest, Engine,
+    EngineEvent, EventKind, EventStream, ExecControl, ExecSession, JsonStream, MountedFile, NetworkView,
+    OutputChunk, OutputStream, PullProgress, Upload,
 };
 pub use error::{EngineError, ObjectKind};
+pub use files::{Files, FolderFiles, MemoryFiles, PlacedFile};
+pub use limits::Limits;
 pub use random::{Random, SeededRandom, SystemRandom};
 
 #[cfg(test)]

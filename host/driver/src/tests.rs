@@ -33,11 +33,11 @@ async fn a_pull_takes_its_time_and_tells_how_far_it_is() {
     let image = "redis:7".parse().unwrap();
     let told = std::sync::Mutex::new(Vec::new());
     let begun = tokio::time::Instant::now();
-    engine.pull(&image, None, &|progress| told.lock().unwrap().push(progress.percent)).await.unwrap();
+    engine.pull(&image, None, None, &|progress| told.lock().unwrap().push(progress.percent)).await.unwrap();
     assert_eq!(begun.elapsed(), Duration::from_secs(4));
     assert_eq!(*told.lock().unwrap(), [Some(0), Some(50)]);
     assert!(engine.image_id(&image).await.unwrap().is_some());
-    let error = engine.pull(&"nowhere:1".parse().unwrap(), None, &|_| ()).await.unwrap_err();
+    let error = engine.pull(&"nowhere:1".parse().unwrap(), None, None, &|_| ()).await.unwrap_err();
     assert_eq!(error.code(), FailureCode::ImageNotFound);
 }
 
@@ -111,4 +111,50 @@ fn chance_repeats_with_its_seed() {
     let uuid = one.uuid();
     assert_eq!(uuid.len(), 36);
     assert_eq!(&uuid[14..15], "4");
+}
+
+fn placed(text: &str, uid: u32, mode: u32) -> PlacedFile {
+    PlacedFile { bytes: text.as_bytes().to_vec(), uid, gid: uid + 1, mode }
+}
+
+#[tokio::test]
+async fn files_lie_in_memory_with_their_owners_and_rights() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    // The one place that is in memory on every Linux.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let root = folder.path().join("deep/files");
+    let files = FolderFiles::new(root.clone());
+    let paths = files.place("1-1", vec![placed("a", 5, 0o400), placed("b", 0, 0o644)]).await.unwrap();
+    let first = std::fs::metadata(&paths[0]).unwrap();
+    assert_eq!((first.uid(), first.gid(), first.mode() & 0o7777), (5, 6, 0o400));
+    assert_eq!(std::fs::read_to_string(&paths[1]).unwrap(), "b");
+    for folder in [&root, &root.join("1-1")] {
+        assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    // Again, with another content: the same paths, and nothing left over.
+    let again = files.place("1-1", vec![placed("c", 7, 0o4777)]).await.unwrap();
+    assert_eq!(again[0], paths[0]);
+    let first = std::fs::metadata(&again[0]).unwrap();
+    assert_eq!((std::fs::read_to_string(&again[0]).unwrap().as_str(), first.mode() & 0o7777), ("c", 0o777));
+    assert!(!std::path::Path::new(&paths[1]).exists());
+
+    files.place("2-1", vec![placed("d", 0, 0o444)]).await.unwrap();
+    files.keep_only(&["2-1".to_owned(), "9-9".to_owned()].into()).await.unwrap();
+    let left: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["2-1"]);
+    for odd in ["", "..", "a/b", "/etc"] {
+        assert!(files.place(odd, vec![]).await.is_err(), "{odd}");
+    }
+    assert!(!format!("{:?}", placed("secret", 0, 0)).contains("secret"));
+}
+
+#[tokio::test]
+async fn what_is_secret_is_written_to_no_disk() {
+    // Where the tests are built is a disk.
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let files = FolderFiles::new(folder.path().join("files"));
+    let error = files.place("1-1", vec![placed("a", 0, 0o444)]).await.unwrap_err();
+    assert!(error.to_string().contains("not in memory"), "{error}");
+    let missing = FolderFiles::new(folder.path().join("never"));
+    missing.keep_only(&Default::default()).await.unwrap();
 }

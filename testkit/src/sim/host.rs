@@ -8,7 +8,7 @@ use contract_protocol::{HostFacts, HostMetrics};
 use contract_values::HostId;
 use host_agent::{Connector, HostIdentity, Probe, Seams, Standing, run_agent};
 use host_driver::fake::{FakeEngine, Program};
-use host_driver::{DiskFault, MemoryDisk};
+use host_driver::{DiskFault, MemoryDisk, MemoryFiles};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ pub struct SimHost {
     pub engine: FakeEngine,
     /// Its agent's disk.
     pub disk: MemoryDisk,
+    files: MemoryFiles,
     identity: String,
     clock: SimClock,
     chance: Chance,
@@ -90,6 +91,7 @@ impl SimHost {
             name: name.to_owned(),
             engine,
             disk: MemoryDisk::new(),
+            files: MemoryFiles::default(),
             identity: identity.to_owned(),
             clock,
             chance,
@@ -105,6 +107,7 @@ impl SimHost {
         }
         self.disk.set_fault(None);
         let seams = Seams {
+            files: Arc::new(self.files.clone()),
             engine: Arc::new(self.engine.clone()),
             disk: Arc::new(self.disk.clone()),
             clock: Arc::new(self.clock),

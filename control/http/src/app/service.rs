@@ -258,10 +258,10 @@ pub async fn upgrade(cx: &Cx, id: ServiceId, launch: &LaunchConfig) -> Result<()
         ));
     }
     change(cx, id, |_, _, intent| {
-        if intent.launch != launch {
-            intent.launch = launch.clone();
+        if !intent.launch.can_become(&launch) {
             intent.launch_version += 1;
         }
+        intent.launch = launch.clone();
         Ok(())
     })
     .await

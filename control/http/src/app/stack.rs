@@ -440,7 +440,8 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
                 match old.get(&service.name.to_lowercase()) {
                     Some(row) => {
                         let mut intent = intent_of(tables, project, &names, service, row.intent.clone())?;
-                        if intent.launch != row.intent.launch {
+                        // What can be changed while they run makes no new containers.
+                        if !row.intent.launch.can_become(&intent.launch) {
                             intent.launch_version = row.intent.launch_version + 1;
                         }
                         if intent != row.intent {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use contract_api::launch::{
-    BlkioDeviceOption, DockerBuild, LaunchConfig, LogConfig as ApiLog, PullPolicy as ApiPull,
-    RestartPolicy as ApiRestart, Ulimit as ApiUlimit,
+    BlkioDeviceOption, DeviceRequest as ApiDevices, DockerBuild, LaunchConfig, LogConfig as ApiLog,
+    PullPolicy as ApiPull, RestartPolicy as ApiRestart, Ulimit as ApiUlimit,
 };
 use contract_values::Duration;
 use control_model::{
-    BuildSource, Device, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode, PullPolicy,
-    Resources, RestartPolicy, Ulimit,
+    BuildSource, Device, DeviceRequest, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode,
+    PullPolicy, Resources, RestartPolicy, Ulimit,
 };
 use serde_json::Value;
 
@@ -44,6 +44,8 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         volumes_from,
         volume_driver,
         devices,
+        device_cgroup_rules,
+        device_requests,
         privileged,
         read_only,
         cap_add,
@@ -56,9 +58,11 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         ipc_mode,
         uts_mode,
         userns_mode,
+        cgroupns_mode,
         cgroup_parent,
         isolation,
         runtime,
+        annotations,
         platform,
         storage_options,
         resources,
@@ -94,6 +98,9 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         pids_limit,
         oom_kill_disable,
         oom_score_adj,
+        cpu_count,
+        cpu_percent,
+        disk_quota,
     } = resources;
 
     // What was kept is read first, so that every other field overrides it.
@@ -193,6 +200,17 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
             format!("{host_path}:{container_path}:{permissions}")
         })
         .collect();
+    config.device_cgroup_rules = device_cgroup_rules.clone();
+    config.device_requests = device_requests
+        .iter()
+        .map(|DeviceRequest { driver, count, device_ids, capabilities, options }| ApiDevices {
+            driver: Some(driver.clone()).filter(|driver| !driver.is_empty()),
+            count: *count,
+            device_ids: device_ids.clone(),
+            capabilities: capabilities.clone(),
+            options: options.clone(),
+        })
+        .collect();
     config.privileged = is_true(*privileged);
     config.read_only = is_true(*read_only);
     config.cap_add = cap_add.clone();
@@ -212,9 +230,11 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
     config.ipc_mode = ipc_mode.clone();
     config.uts = uts_mode.clone();
     config.userns_mode = userns_mode.clone();
+    config.cgroupns_mode = cgroupns_mode.clone();
     config.cgroup_parent = cgroup_parent.clone();
     config.isolation = isolation.clone();
     config.runtime = runtime.clone();
+    config.annotations = annotations.clone();
     config.platform = platform.clone();
     config.storage_opt = storage_options.clone();
     config.memory = *memory;
@@ -236,6 +256,9 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
     config.pids_limit = *pids_limit;
     config.oom_kill_disable = *oom_kill_disable;
     config.oom_score_adj = *oom_score_adj;
+    config.cpu_count = *cpu_count;
+    config.cpu_percent = *cpu_percent;
+    config.disk_quota = *disk_quota;
     config.shm_size = *shm_size;
     config.stop_signal = stop_signal.clone();
     config.stop_timeout = stop_timeout.and_then(|span| u32::try_from(span.0 / 1000).ok());
@@ -248,7 +271,7 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         };
         ApiRestart { name: name.to_owned(), maximum_retry_count: most }
     });
-    if let Some(HealthCheck { test, interval, timeout, retries, start_period }) = health {
+    if let Some(HealthCheck { test, interval, timeout, retries, start_period, start_interval }) = health {
         let whole = |span: &Option<Duration>| {
             span.filter(|span| span.0 % 1000 == 0).and_then(|span| u32::try_from(span.0 / 1000).ok())
         };
@@ -260,6 +283,7 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         config.health_timeout_ms = exact(timeout);
         config.health_retries = retries.and_then(|retries| u32::try_from(retries).ok());
         config.health_start_period_ms = *start_period;
+        config.health_start_interval_ms = *start_interval;
     }
     // Always an object: an old client crashes on null.
     config.log_config = Some(match log {

@@ -37,6 +37,13 @@ fn a_rich_configuration_comes_back_as_it_went_in() {
         "healthTimeoutMs": 1500,
         "healthCheck": {"port": 80, "interval": 2000},
         "annotations": {"k": "v"},
+        "deviceRequests": [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}],
+        "deviceCgroupRules": ["c 13:* rmw"],
+        "cgroupnsMode": "private",
+        "cpuCount": 2,
+        "cpuPercent": 50,
+        "diskQuota": 1000,
+        "healthStartIntervalMs": 500,
     });
     let config = config(wire.clone());
     let back = serde_json::to_value(config_of(&spec_of(&config).unwrap())).unwrap();

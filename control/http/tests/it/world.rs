@@ -87,7 +87,13 @@ impl AgentLinks for FakeAgents {
                     }
                     let _ = writer.write_stream_frame(&StreamFrame::End { code: None }).await;
                 }
-                StreamRequest::Inspect { .. } | StreamRequest::Unknown => {}
+                StreamRequest::Inspect { .. }
+                | StreamRequest::Top { .. }
+                | StreamRequest::PathStat { .. }
+                | StreamRequest::CopyOut { .. }
+                | StreamRequest::CopyIn(_)
+                | StreamRequest::Build(_)
+                | StreamRequest::Unknown => {}
             }
         });
         Ok(Box::new(ours))

@@ -201,3 +201,25 @@ fn room_is_given_when_a_container_has_gone_and_not_before() {
     w.put(row.clone());
     assert!(crate::gives_room(&before, &w.tables, row.id.raw()));
 }
+
+#[test]
+fn new_limits_of_a_service_reach_the_containers_of_its_version() {
+    let mut w = World::of("host h1; service web; copy web 1 running on h1");
+    let before = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    w.change("web", |intent| {
+        intent.launch.resources.memory = Some(5);
+        intent.launch.restart = Some(control_model::RestartPolicy::OnFailure { most: Some(2) });
+    });
+    let after = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    assert_eq!(after.spec.resources.memory, Some(5));
+    assert_eq!(after.spec.restart, contract_protocol::RestartPolicy::OnFailure { most: Some(2) });
+    assert_eq!(after.rule, RunRule::OnFailure { most: Some(2) });
+    assert_eq!((after.incarnation, &after.name), (before.incarnation, &before.name));
+    // A version that makes new containers leaves the old ones as they are until they go.
+    w.change("web", |intent| {
+        intent.launch.resources.memory = Some(6);
+        intent.launch_version += 1;
+    });
+    let old = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    assert_eq!(old.spec.resources.memory, None);
+}

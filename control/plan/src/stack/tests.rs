@@ -53,5 +53,11 @@ fn a_volume_ends_when_nobody_mounts_it() {
     let mut container = w.container("shop-db-1");
     container.removed = Some(w.now);
     w.put(container);
+    assert!(
+        crate::plan_volume(&w.tables, w.now, volume.id).tx.is_empty(),
+        "the host has still to remove the data"
+    );
+    volume.observation.gone = true;
+    w.put(volume.clone());
     assert!(!crate::plan_volume(&w.tables, w.now, volume.id).tx.is_empty());
 }

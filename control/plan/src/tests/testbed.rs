@@ -107,7 +107,7 @@ impl World {
         Row::clone(rows.next().unwrap_or_else(|| panic!("no container {name}")))
     }
 
-    fn line(&mut self, line: &str) {
+    pub fn line(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[0] {
             "host" => self.add_host(words[1], &words[2..]),

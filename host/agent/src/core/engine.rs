@@ -1,11 +1,14 @@
 //! What comes from the engine: events, descriptions, lists, the ends of steps.
 
-use contract_protocol::{EngineFacts, FailureCode};
-use contract_values::{ContainerId, Timestamp};
-use host_driver::{ContainerState, ContainerSummary, ContainerView, EngineError, EngineEvent, EventKind};
+use contract_protocol::{EngineFacts, FailureCode, ReportItem, VolumeReport};
+use contract_values::{ContainerId, Timestamp, VolumeId};
+use host_driver::{
+    ContainerState, ContainerSummary, ContainerView, EngineError, EngineEvent, EventKind, Limits,
+};
 
 use super::{Activity, Core, TROUBLE_DISK, TROUBLE_ENGINE};
 use crate::decide::{Memory, Setback, delay};
+use crate::journal::Record;
 use crate::step::{Done, Ended, Note, Object};
 use crate::world::{Change, Owner, labels_for};
 
@@ -200,17 +203,31 @@ impl Core {
                 self.touch(id);
                 self.touch_waiting();
                 self.dirty_objects = true;
+                self.sweep_due = true;
+                self.release_volumes();
                 self.release_blocked(Timestamp(i64::MIN));
             }
-            Some(Owner::Native) => self.native_gone(docker_id),
+            Some(Owner::Native) => {
+                self.release_volumes();
+                self.native_gone(docker_id);
+            }
             Some(Owner::Ignored) | None => {}
         }
         self.look_again.remove(docker_id);
         self.to_look.remove(docker_id);
     }
 
+    /// What holds a volume that shall go may have gone.
+    fn release_volumes(&mut self) {
+        let orders = self.desired.as_ref().map(|desired| &desired.volume_orders);
+        for name in orders.into_iter().flat_map(|orders| orders.keys()) {
+            self.attempts.remove(&Object::Volume(name.clone()));
+            self.dirty_objects = true;
+        }
+    }
+
     /// A container was described.
-    fn seen(&mut self, view: ContainerView, now: Timestamp) -> Change {
+    pub(super) fn seen(&mut self, view: ContainerView, now: Timestamp) -> Change {
         let docker_id = view.docker_id.clone();
         let change = self.world.put(view.clone());
         let owner = self.world.get(&docker_id).map(|seen| seen.owner);
@@ -254,6 +271,8 @@ impl Core {
                 tracked.memory.image_ready = true;
                 // Until it is looked at, what is known is that it is there and whose it is.
                 if self.world.get(&docker_id).is_none() {
+                    let want = self.desired.as_ref().and_then(|desired| desired.containers.get(&id));
+                    let limits = want.map(|want| Limits::of(&want.spec)).unwrap_or_default();
                     let labels = labels_for(self.world.host_uuid(), id, incarnation);
                     self.world.put(ContainerView {
                         docker_id,
@@ -273,6 +292,7 @@ impl Core {
                         ports: Vec::new(),
                         address: None,
                         network_mode: String::new(),
+                        limits,
                     });
                 }
             }
@@ -303,7 +323,7 @@ impl Core {
         }
         match object {
             Object::Container(id) => self.container_step_ended(id, result, now),
-            Object::Native(docker_id) => self.native_step_ended(&docker_id, result),
+            Object::Native(docker_id) => self.native_step_ended(&docker_id, result, now),
             Object::Network(name) => {
                 match &result {
                     Ok(Done::NetworkMade) => {
@@ -318,12 +338,18 @@ impl Core {
                 self.note_attempt(Object::Network(name), result.err(), now);
             }
             Object::Volume(name) => {
-                if result.is_ok() {
-                    self.volumes_ready.insert(name.clone());
-                    self.touch_waiting();
+                match &result {
+                    Ok(Done::VolumeMade) => {
+                        self.volumes_ready.insert(name.clone());
+                        self.touch_waiting();
+                    }
+                    Ok(Done::VolumeDropped { volume }) => self.volume_dropped(&name, *volume),
+                    Ok(_) | Err(_) => {}
                 }
-                self.note_attempt(Object::Volume(name), result.err(), now);
+                self.note_attempt(Object::Volume(name.clone()), result.err(), now);
+                self.report_stuck_volume(&name);
             }
+            Object::Files => self.note_attempt(Object::Files, result.err(), now),
             Object::Look(docker_id) => {
                 if self.look_again.remove(&docker_id) {
                     self.to_look.insert(docker_id.clone());
@@ -404,6 +430,43 @@ impl Core {
         self.native_list_ready = std::mem::take(&mut self.native_list_due);
     }
 
+    /// A volume was removed by an order.
+    fn volume_dropped(&mut self, name: &str, volume: VolumeId) {
+        self.volumes_ready.remove(name);
+        self.volumes_stuck.remove(name);
+        let report = VolumeReport {
+            name: name.to_owned(),
+            volume,
+            gone: true,
+            failure: None,
+            failure_text: None,
+            retry_at: None,
+        };
+        let item = ReportItem::Volume(Box::new(report.clone()));
+        self.volumes_dropped.insert(name.to_owned(), report);
+        self.records.push(Record::Seen { items: vec![item.clone()] });
+        self.outbox.push(item);
+    }
+
+    /// Tells why a volume that shall go is still there.
+    fn report_stuck_volume(&mut self, name: &str) {
+        let order = self.desired.as_ref().and_then(|desired| desired.volume_orders.get(name));
+        let setback =
+            self.attempts.get(&Object::Volume(name.to_owned())).and_then(|attempts| attempts.setback.clone());
+        let (Some(order), Some(Setback { code, text, retry_at })) = (order, setback) else { return };
+        let report = VolumeReport {
+            name: name.to_owned(),
+            volume: order.volume,
+            gone: false,
+            failure: Some(code),
+            failure_text: Some(text),
+            retry_at: Some(retry_at),
+        };
+        if self.volumes_stuck.insert(name.to_owned(), report.clone()).as_ref() != Some(&report) {
+            self.outbox.push(ReportItem::Volume(Box::new(report)));
+        }
+    }
+
     fn note_attempt(&mut self, object: Object, error: Option<EngineError>, now: Timestamp) {
         match error {
             None => {
@@ -432,8 +495,16 @@ impl Core {
         let was = std::mem::take(&mut tracked.activity);
         tracked.progress = None;
         match result {
-            Ok(Done::Raised(view)) => {
+            Ok(Done::Updated { view, limits }) => {
+                tracked.memory.limited = Some((view.docker_id.clone(), limits));
+                tracked.memory.forgive();
+                self.seen(*view, now);
+            }
+            Ok(Done::Raised { view, made_with }) => {
                 tracked.memory.image_ready = true;
+                if let Some(limits) = made_with {
+                    tracked.memory.limited = Some((view.docker_id.clone(), limits));
+                }
                 // What ended at once has not shown that it works.
                 if view.state.has_process() {
                     tracked.memory.retry_at = None;

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract_protocol::{
     Assignment, ContainerReport, FromHost, HostFacts, NativeReport, Position, Progress, Rank, ReportItem,
+    VolumeReport,
 };
 use contract_values::{ContainerId, Epoch, Incarnation, Timestamp};
 
@@ -103,6 +104,12 @@ pub(crate) struct Core {
     tracked: BTreeMap<ContainerId, Tracked>,
     natives: BTreeMap<String, NativeTracked>,
     volumes_ready: BTreeSet<String>,
+    /// Volumes that were removed by an order that still stands: none is carried out twice.
+    volumes_dropped: BTreeMap<String, VolumeReport>,
+    /// What was reported last about a removal that does not work.
+    volumes_stuck: BTreeMap<String, VolumeReport>,
+    /// Files of containers that are no longer there may lie about.
+    sweep_due: bool,
     attempts: BTreeMap<Object, Attempts>,
     busy: BTreeSet<Object>,
     /// Looks that must be repeated when the present one ends, because something happened meanwhile.
@@ -152,6 +159,9 @@ impl Core {
             tracked: BTreeMap::new(),
             natives: BTreeMap::new(),
             volumes_ready: BTreeSet::new(),
+            volumes_dropped: BTreeMap::new(),
+            volumes_stuck: BTreeMap::new(),
+            sweep_due: true,
             attempts: BTreeMap::new(),
             busy: BTreeSet::new(),
             look_again: BTreeSet::new(),
@@ -211,6 +221,7 @@ impl Core {
                     .filter_map(|native| native.last.clone())
                     .map(|report| ReportItem::Native(Box::new(report))),
             )
+            .chain(self.volumes_dropped.values().map(|report| ReportItem::Volume(Box::new(report.clone()))))
             .collect();
         again.into_iter().for_each(|item| self.outbox.push(item));
         let wanted: Vec<_> = self.desired.iter().flat_map(|desired| &desired.containers).collect();
@@ -249,6 +260,9 @@ impl Core {
                 self.natives.remove(&docker_id);
                 self.outbox.push(ReportItem::NativeGone { docker_id });
             }
+            ReportItem::Volume(report) => {
+                self.volumes_dropped.insert(report.name.clone(), *report);
+            }
             ReportItem::NativeList { .. } | ReportItem::Host(_) => {}
         }
     }
@@ -267,6 +281,9 @@ impl Core {
             }
             Forgotten::Native { docker_id } => {
                 self.natives.remove(docker_id);
+            }
+            Forgotten::Volume { name } => {
+                self.volumes_dropped.remove(name);
             }
         }
     }
@@ -287,7 +304,10 @@ impl Core {
             .values()
             .filter_map(|native| native.last.clone())
             .map(|report| ReportItem::Native(Box::new(report)));
-        let items: Vec<ReportItem> = containers.chain(natives).chain(self.outbox.gone()).collect();
+        let volumes =
+            self.volumes_dropped.values().map(|report| ReportItem::Volume(Box::new(report.clone())));
+        let items: Vec<ReportItem> =
+            containers.chain(natives).chain(volumes).chain(self.outbox.gone()).collect();
         if !items.is_empty() {
             records.push(Record::Seen { items });
         }

@@ -59,7 +59,17 @@ impl Core {
         }
     }
 
-    pub(super) fn native_step_ended(&mut self, docker_id: &str, result: Result<Done, EngineError>) {
+    pub(super) fn native_step_ended(
+        &mut self,
+        docker_id: &str,
+        mut result: Result<Done, EngineError>,
+        now: Timestamp,
+    ) {
+        if let Ok(Done::Native(view)) = &mut result
+            && let Some(view) = view.take()
+        {
+            self.seen(*view, now);
+        }
         self.dirty_natives.insert(docker_id.to_owned());
         let order = self.desired.as_ref().and_then(|desired| desired.natives.get(docker_id));
         let order = order.map_or(0, |order| order.order);

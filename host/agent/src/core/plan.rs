@@ -1,11 +1,16 @@
 //! From what was touched to the steps to begin.
 
-use contract_protocol::{Assignment, ContainerAssignment, MountKind, NetworkAttachment, PullPolicy};
-use contract_values::{ContainerId, Timestamp};
+use std::collections::BTreeSet;
+
+use contract_protocol::{
+    Assignment, ContainerAssignment, MountKind, MountSpec, NetworkAttachment, PullPolicy, VolumeOrder,
+    VolumeReport,
+};
+use contract_values::{ContainerId, Incarnation, Timestamp};
 
 use super::{Activity, Attempts, Core, Plan};
 use crate::decide::{Missing, Next, Situation, Support, decide};
-use crate::journal::Record;
+use crate::journal::{Forgotten, Record};
 use crate::step::{Object, Raise, Step, Work};
 use crate::world::{Owner, Seen, labels_for, owner_labels};
 
@@ -96,6 +101,24 @@ impl Core {
                 steps.push((object, Work::MakeVolume { name: name.clone(), spec: spec.clone(), labels }));
             }
         }
+        self.forget_withdrawn(&desired);
+        for (name, order) in &desired.volume_orders {
+            let object = Object::Volume(name.clone());
+            let is_wanted = desired.volumes.contains_key(name)
+                || desired.containers.values().any(|want| {
+                    let holds = |mount: &MountSpec| mount.kind == MountKind::Volume && mount.source == *name;
+                    want.spec.mounts.iter().any(holds)
+                });
+            // What is wanted has another owner by now, and stays.
+            if !is_wanted && !self.volumes_dropped.contains_key(name) && is_free(self, &object) {
+                let VolumeOrder { volume, force } = *order;
+                steps.push((object, Work::DropVolume { name: name.clone(), volume, force }));
+            }
+        }
+        if self.sweep_due && is_free(self, &Object::Files) {
+            self.sweep_due = false;
+            steps.push((Object::Files, Work::Sweep { keep: self.files_to_keep(&desired) }));
+        }
         let surplus: Vec<String> = self
             .world
             .networks
@@ -107,8 +130,11 @@ impl Core {
         let volumes_ready = &self.volumes_ready;
         self.attempts.retain(|object, _| match object {
             Object::Network(name) => desired.networks.contains_key(name) || surplus.contains(name),
-            Object::Volume(name) => desired.volumes.contains_key(name) && !volumes_ready.contains(name),
-            Object::Container(_) | Object::Native(_) | Object::Look(_) | Object::List => true,
+            Object::Volume(name) => {
+                let is_due = desired.volumes.contains_key(name) && !volumes_ready.contains(name);
+                is_due || desired.volume_orders.contains_key(name)
+            }
+            Object::Container(_) | Object::Native(_) | Object::Look(_) | Object::List | Object::Files => true,
         });
         for name in surplus {
             let in_use = self.world.all().any(|seen| seen.view.network_mode == name);
@@ -121,6 +147,29 @@ impl Core {
         for (object, work) in steps {
             self.begin(object, work, plan);
         }
+    }
+
+    /// An order that no longer stands need not be remembered.
+    fn forget_withdrawn(&mut self, desired: &Assignment) {
+        let stands = |report: &VolumeReport| {
+            desired.volume_orders.get(&report.name).is_some_and(|order| order.volume == report.volume)
+        };
+        let withdrawn: Vec<String> =
+            self.volumes_dropped.values().filter(|report| !stands(report)).map(|r| r.name.clone()).collect();
+        for name in withdrawn {
+            self.volumes_dropped.remove(&name);
+            self.records.push(Record::Forget { what: Forgotten::Volume { name } });
+        }
+    }
+
+    /// The containers whose files must stay: those that shall be, and those that are there.
+    fn files_to_keep(&self, desired: &Assignment) -> BTreeSet<String> {
+        let wanted = desired.containers.iter().map(|(&id, want)| files_key(id, want.incarnation));
+        let there = self.world.all().filter_map(|seen| match seen.owner {
+            Owner::Ours { id, incarnation } => Some(files_key(id, incarnation)),
+            Owner::Native | Owner::Ignored => None,
+        });
+        wanted.chain(there).collect()
     }
 
     fn plan_container(&mut self, id: ContainerId, now: Timestamp, plan: &mut Plan) {
@@ -194,7 +243,12 @@ impl Core {
             Next::Fetch => {
                 let spec = &want.expect("only what is wanted is fetched for").spec;
                 let always = spec.pull == PullPolicy::Always;
-                let work = Work::Fetch { image: spec.image.clone(), platform: spec.platform.clone(), always };
+                let work = Work::Fetch {
+                    image: spec.image.clone(),
+                    platform: spec.platform.clone(),
+                    login: spec.registry_login.clone(),
+                    always,
+                };
                 (Activity::Fetching, Some(work))
             }
             Next::Raise { docker_id } => {
@@ -206,6 +260,7 @@ impl Core {
                 let want = want.expect("only what is wanted is made");
                 (Activity::Preparing, Some(self.raise(id, want, None, false)))
             }
+            Next::Update { docker_id, limits } => (Activity::None, Some(Work::Update { docker_id, limits })),
             Next::Halt { docker_id, timeout } => {
                 (Activity::Stopping, Some(Work::Halt { docker_id, timeout }))
             }
@@ -256,6 +311,7 @@ impl Core {
             pull: want.spec.pull == PullPolicy::Always && !image_ready,
             network_container,
             volumes_from: want.spec.volumes_from.iter().filter_map(|&other| engine_id(other)).collect(),
+            files_key: files_key(id, want.incarnation),
             want: want.clone(),
             docker_id,
             start,
@@ -317,4 +373,9 @@ impl Core {
         }
         Support::Ready
     }
+}
+
+/// The name under which the files of a run are placed.
+fn files_key(id: ContainerId, incarnation: Incarnation) -> String {
+    format!("{}-{}", id.raw(), incarnation.0)
 }

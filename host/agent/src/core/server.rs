@@ -6,6 +6,7 @@ use contract_values::{ContainerId, Epoch};
 
 use super::Core;
 use crate::journal::{Demand, Forgotten, Record};
+use crate::step::Object;
 use contract_protocol::Rank;
 use contract_protocol::ReportItem;
 
@@ -94,7 +95,9 @@ impl Core {
             ReportItem::Container(_)
             | ReportItem::Native(_)
             | ReportItem::NativeList { .. }
-            | ReportItem::Host(_) => return,
+            | ReportItem::Host(_)
+            // Kept as long as the order stands.
+            | ReportItem::Volume(_) => return,
         };
         // The same object may have come back meanwhile.
         if self.outbox.holds(&crate::outbox::Subject::of(item)) {
@@ -183,6 +186,12 @@ impl Core {
             AssignmentChange::Native { docker_id, .. } => {
                 self.dirty_natives.insert(docker_id.clone());
             }
+            AssignmentChange::VolumeOrder { name, .. } => {
+                self.attempts.remove(&Object::Volume(name.clone()));
+                self.volumes_stuck.remove(name);
+                self.dirty_objects = true;
+            }
+            AssignmentChange::Unknown => {}
         }
     }
 

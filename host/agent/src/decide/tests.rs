@@ -29,6 +29,7 @@ fn want(text: &str) -> Option<ContainerAssignment> {
             Some(("most", n)) => {
                 body["rule"] = serde_json::json!({"on_failure": {"most": n.parse::<u32>().unwrap()}})
             }
+            Some(("memory", n)) => body["spec"]["resources"]["memory"] = n.parse::<i64>().unwrap().into(),
             Some(("pull", policy)) => body["spec"]["pull"] = policy.into(),
             Some(("engine", policy)) => body["spec"]["restart"] = serde_json::json!({"name": policy}),
             Some(_) => panic!("{word}"),
@@ -75,15 +76,18 @@ fn view(place: usize, text: &str) -> ContainerView {
         ports: vec![],
         address: None,
         network_mode: "bridge".into(),
+        limits: Limits::default(),
     }
 }
 
 fn next(wanted: &str, there: &str, memory: &Memory, support: Support, network_since: Option<i64>) -> String {
     let mut world = World::new(HOST.into());
-    for (place, text) in there.split(',').map(str::trim).filter(|text| !text.is_empty()).enumerate() {
-        world.put(view(place, text));
-    }
     let wanted = want(wanted);
+    for (place, text) in there.split(',').map(str::trim).filter(|text| !text.is_empty()).enumerate() {
+        let mut view = view(place, text);
+        view.limits.restart = wanted.as_ref().map(|want| want.spec.restart.clone()).unwrap_or_default();
+        world.put(view);
+    }
     let runs = world.of(ContainerId::new(1)).collect();
     let network_since = network_since.map(Timestamp);
     let situation = Situation { want: wanted.as_ref(), runs, memory, support, network_since, now: NOW };
@@ -97,6 +101,9 @@ fn next(wanted: &str, there: &str, memory: &Memory, support: Support, network_si
         Next::Raise { docker_id: None } => "create and start".into(),
         Next::Raise { docker_id: Some(docker_id) } => format!("start {docker_id}"),
         Next::Make => "create".into(),
+        Next::Update { docker_id, limits } => {
+            format!("limit {docker_id} to {}", limits.memory.map_or("-".into(), |n| n.to_string()))
+        }
         Next::Halt { docker_id, .. } => format!("stop {docker_id}"),
         Next::Retire { docker_id, running, .. } => {
             format!("{}remove {docker_id}", if running { "stop and " } else { "" })
@@ -189,6 +196,31 @@ fn what_is_missing_is_waited_for_and_a_failed_step_repeated_later() {
     assert_eq!(next("-", "1 running", &later, Support::Ready, None), "wait 3000");
     let now = Memory { retry_at: Some(NOW), ..Default::default() };
     assert_eq!(next("1", "", &now, Support::Ready, None), "create and start");
+}
+
+#[test]
+fn other_limits_are_given_in_place_and_once() {
+    let memory = Memory { starts: 1, ..Default::default() };
+    for (wanted, there, expected) in [
+        ("1 memory=7", "1 running", "limit d0 to 7"),
+        ("1 memory=7", "1 exited(1)", "limit d0 to 7"),
+        ("1 memory=7", "1 paused", "nothing"),
+        ("1 memory=7", "1 restarting", "nothing"),
+        ("1 memory=7 stopped", "1 running", "stop d0"),
+        ("1 memory=7 stopped", "1 exited(1)", "nothing"),
+        ("1 memory=7 once", "1 exited(0)", "nothing"),
+        ("2 memory=7 pull=never", "1 running", "stop and remove d0"),
+    ] {
+        assert_eq!(next(wanted, there, &memory, Support::Ready, None), expected, "{wanted} | {there}");
+    }
+    // An engine that notes something else than it was given is not asked again and again.
+    let limits = Limits::of(&want("1 memory=7").unwrap().spec);
+    let given = Memory { limited: Some(("d0".into(), limits.clone())), ..memory.clone() };
+    assert_eq!(next("1 memory=7", "1 running", &given, Support::Ready, None), "nothing");
+    assert_eq!(next("1 memory=7", "1 exited(1)", &given, Support::Ready, None), "start d0");
+    assert_eq!(next("1 memory=8", "1 running", &given, Support::Ready, None), "limit d0 to 8");
+    let another = Memory { limited: Some(("d9".into(), limits)), ..memory };
+    assert_eq!(next("1 memory=7", "1 running", &another, Support::Ready, None), "limit d0 to 7");
 }
 
 #[test]

@@ -373,6 +373,8 @@ async fn networks_and_volumes_come_first_and_only_networks_go() {
         target: "/data".into(),
         read_only: false,
         options: vec![],
+        subpath: None,
+        create_source: None,
     }];
     rig.assignment = with(1, web);
     rig.assignment.networks.insert("shop".into(), NetworkSpec::default());
@@ -405,6 +407,8 @@ async fn what_a_container_needs_and_cannot_be_made_is_its_failure() {
         target: "/data".into(),
         read_only: false,
         options: vec![],
+        subpath: None,
+        create_source: None,
     }];
     rig.assignment.containers = [(id(1), web), (id(2), store)].into();
     rig.assignment.networks.insert("shop".into(), NetworkSpec::default());

@@ -9,7 +9,7 @@ use contract_link::{BoxedIo, FrameReader, FrameWriter, Link, LinkHandle, Side};
 use contract_protocol::*;
 use contract_values::{ContainerId, Epoch, HostId, Incarnation, Revision, Timestamp};
 use host_driver::fake::{FakeEngine, Program};
-use host_driver::{Clock, Disk, Engine, MemoryDisk, PausedClock, SeededRandom};
+use host_driver::{Clock, Disk, Engine, MemoryDisk, MemoryFiles, PausedClock, SeededRandom};
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -50,6 +50,7 @@ pub(super) struct ServerState {
     pub(super) history: Vec<ContainerReport>,
     pub(super) natives: BTreeMap<String, NativeReport>,
     pub(super) native_list: Option<Vec<String>>,
+    pub(super) volumes: BTreeMap<String, VolumeReport>,
     pub(super) facts: Option<HostFacts>,
     pub(super) not_understood: Vec<String>,
     pub(super) heartbeats: u64,
@@ -204,6 +205,9 @@ impl Server {
                             state.native_list = Some(docker_ids);
                         }
                         ReportItem::Host(facts) => state.facts = Some(*facts),
+                        ReportItem::Volume(report) => {
+                            state.volumes.insert(report.name.clone(), *report);
+                        }
                     }
                 }
                 if !state.no_acknowledge {
@@ -219,6 +223,7 @@ impl Server {
 pub(super) struct Rig {
     pub(super) engine: FakeEngine,
     pub(super) disk: MemoryDisk,
+    pub(super) files: MemoryFiles,
     pub(super) server: Server,
     pub(super) clock: Arc<PausedClock>,
     pub(super) standing: watch::Receiver<Standing>,
@@ -241,6 +246,7 @@ impl Rig {
         Self {
             engine,
             disk: MemoryDisk::new(),
+            files: MemoryFiles::default(),
             server,
             clock,
             standing: watch::channel(Standing::default()).1,
@@ -264,6 +270,7 @@ impl Rig {
         let seams = Seams {
             engine: Arc::new(self.engine.clone()) as Arc<dyn Engine>,
             disk: Arc::new(self.disk.clone()) as Arc<dyn Disk>,
+            files: Arc::new(self.files.clone()),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             random: Arc::new(SeededRandom::new(self.seed)),
             connector: Arc::new(self.server.clone()),

@@ -3,6 +3,7 @@ use std::time::Duration;
 use contract_link::{FrameReader, FrameWriter};
 use contract_protocol::*;
 use contract_values::{ContainerId, Epoch, Incarnation, Revision};
+use host_driver::Engine;
 use host_driver::fake::{Fault, Operation};
 
 use super::rig::{Rig, container, with};
@@ -237,6 +238,56 @@ async fn the_server_may_read_logs_and_run_commands() {
     let missing = StreamRequest::Inspect { docker_id: "nobody".into() };
     assert!(matches!(&ask(missing, vec![]).await[..], [StreamFrame::Failed { .. }]));
     assert!(matches!(&ask(StreamRequest::Unknown, vec![]).await[..], [StreamFrame::Failed { .. }]));
+    let top = StreamRequest::Top { docker_id: docker_id.clone(), arguments: String::new() };
+    let frames = ask(top, vec![]).await;
+    let [StreamFrame::Output(list), StreamFrame::End { code: None }] = &frames[..] else {
+        panic!("{frames:?}")
+    };
+    let list: serde_json::Value = serde_json::from_slice(list).unwrap();
+    assert_eq!(list["Titles"][0], "PID");
+    let path = || "/data".to_owned();
+    let stat = StreamRequest::PathStat { docker_id: docker_id.clone(), path: path() };
+    assert!(matches!(&ask(stat, vec![]).await[..], [StreamFrame::Output(_), StreamFrame::End { .. }]));
+
+    // What goes in comes out again, whole, however long it is.
+    let tar: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let mut input: Vec<_> = tar.chunks(50_000).map(|piece| StreamFrame::Input(piece.to_vec())).collect();
+    input.push(StreamFrame::InputEnd);
+    let copy = CopyInRequest { docker_id: docker_id.clone(), path: path(), ..Default::default() };
+    let done = ask(StreamRequest::CopyIn(copy), input.clone()).await;
+    assert_eq!(done, [StreamFrame::End { code: Some(0) }]);
+    let out = ask(StreamRequest::CopyOut { docker_id: docker_id.clone(), path: path() }, vec![]).await;
+    let (last, pieces) = out.split_last().unwrap();
+    assert_eq!(*last, StreamFrame::End { code: None });
+    let bytes: Vec<u8> = pieces
+        .iter()
+        .flat_map(|frame| match frame {
+            StreamFrame::Output(bytes) => bytes.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(bytes, tar);
+
+    let build = |dockerfile: &str| {
+        let request = BuildRequest {
+            tags: vec!["fresh:1".into()],
+            dockerfile: dockerfile.into(),
+            ..Default::default()
+        };
+        StreamRequest::Build(Box::new(request))
+    };
+    let built = ask(build(""), input.clone()).await;
+    let (last, words) = built.split_last().unwrap();
+    assert_eq!((last, words.len()), (&StreamFrame::End { code: Some(0) }, 2));
+    assert!(
+        matches!(&words[0], StreamFrame::Output(text) if text.ends_with(b"\n")),
+        "a line each: {words:?}"
+    );
+    assert!(rig.engine.image_id(&"fresh:1".parse().unwrap()).await.unwrap().is_some());
+    let failed = ask(build("broken"), input).await;
+    assert_eq!(failed.last(), Some(&StreamFrame::Failed { message: "unknown instruction: FORM".into() }));
+    assert_eq!(failed.len(), 3, "the words before it are told");
+
     let socket = vec![StreamFrame::Input(b"GET /_ping HTTP/1.0\r\n\r\n".to_vec())];
     let frames = ask(StreamRequest::DockerSocket, socket).await;
     assert!(

@@ -17,6 +17,7 @@ fn config(server: &str, folder: &Path) -> AgentConfig {
         server: server.to_owned(),
         token: Some(Secret::new("token-1".into())),
         data_dir: folder.to_owned(),
+        run_dir: folder.join("run"),
         docker: "unix:///nowhere/docker.sock".into(),
         address: Some("192.0.2.1".parse().unwrap()),
         labels: [("zone".to_owned(), "a".to_owned())].into(),

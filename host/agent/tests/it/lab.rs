@@ -17,6 +17,7 @@ use super::server::Server;
 const SERVER: &str = "LARIAT_TEST_AGENT_SERVER";
 const FOLDER: &str = "LARIAT_TEST_AGENT_FOLDER";
 const ENGINE: &str = "LARIAT_TEST_AGENT_ENGINE";
+const MEMORY: &str = "LARIAT_TEST_AGENT_MEMORY";
 
 /// The agent's process: this very program, called with the settings in its environment. As a test it does nothing.
 #[test]
@@ -29,6 +30,7 @@ fn agent_process() {
     let config = AgentConfig {
         server,
         token: Some(Secret::new("token-1".into())),
+        run_dir: std::env::var(MEMORY).unwrap().into(),
         data_dir: PathBuf::from(folder),
         docker,
         address: None,
@@ -44,11 +46,12 @@ fn agent_process() {
 struct Agent(Child);
 
 impl Agent {
-    fn start(server: &str, folder: &Path, host: &LabHost) -> Self {
+    fn start(server: &str, folder: &Path, memory: &tempfile::TempDir, host: &LabHost) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["lab::agent_process", "--exact", "--nocapture"])
             .env(SERVER, server)
             .env(FOLDER, folder)
+            .env(MEMORY, memory.path())
             .env(ENGINE, host.docker_url())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -75,6 +78,8 @@ struct Scene {
     host: LabHost,
     server: Server,
     folder: tempfile::TempDir,
+    /// For secrets; the host has it too.
+    memory: tempfile::TempDir,
     image: String,
     _lab: Lab,
 }
@@ -90,11 +95,12 @@ impl Scene {
         let image = Images::for_tests().busybox().unwrap();
         host.load_image(&image.archive).await.unwrap();
         let server = Server::start(None).await;
-        Self { host, server, folder: tempfile::tempdir().unwrap(), image: image.reference, _lab: lab }
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        Self { host, server, folder: tempfile::tempdir().unwrap(), memory, image: image.reference, _lab: lab }
     }
 
     fn agent(&self) -> Agent {
-        Agent::start(&format!("http://{}", self.server.address), self.folder.path(), &self.host)
+        Agent::start(&format!("http://{}", self.server.address), self.folder.path(), &self.memory, &self.host)
     }
 
     fn container(&self, name: &str, script: &str) -> ContainerAssignment {
@@ -212,7 +218,7 @@ async fn lab_a_rebooted_host_brings_everything_back_without_a_server() {
     assert_eq!(scene.names(false).await, [""; 0], "without the agent nothing comes back");
     // Nobody listens there.
     let nobody = "http://127.0.0.1:9";
-    let _agent = Agent::start(nobody, scene.folder.path(), &scene.host);
+    let _agent = Agent::start(nobody, scene.folder.path(), &scene.memory, &scene.host);
     scene.until_names(&FIVE).await;
 }
 
@@ -313,7 +319,7 @@ async fn lab_a_full_disk_is_told_and_got_over() {
     // The agent's own folder is on the very disk that is full.
     let folder = scene.host.data_directory().join("state");
     let server = format!("http://{}", scene.server.address);
-    let _agent = Agent::start(&server, &folder, &scene.host);
+    let _agent = Agent::start(&server, &folder, &scene.memory, &scene.host);
     scene.assign(1);
     scene.until_running(1).await;
     scene.host.fill_disk().await.unwrap();
@@ -378,4 +384,62 @@ async fn lab_many_containers_come_and_go_together() {
             .await;
         scene.server.lock().containers.clear();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_secrets_reach_their_container_and_nothing_else() {
+    // "correct horse" and "port = 80", in base64.
+    const SECRET: &str = "Y29ycmVjdCBob3JzZQ==";
+    const CONFIG: &str = "cG9ydCA9IDgw";
+    let scene = Scene::new("secrets").await;
+    let mut agent = scene.agent();
+    let mut web = scene.container("web", SERVICE);
+    web.spec.user = Some("1000:1001".into());
+    web.spec.read_only = true;
+    let file = |path: &str, content: &str, mode| FileSpec {
+        path: path.into(),
+        content: Secret::new(content.into()),
+        uid: 1000,
+        gid: 1001,
+        mode,
+    };
+    web.spec.files =
+        vec![file("/run/secrets/password", SECRET, 0o400), file("/etc/deep/app.conf", CONFIG, 0o444)];
+    scene.server.assign(|assignment| {
+        assignment.containers.insert(ContainerId::new(1), web);
+    });
+    scene.until_running(1).await;
+    let exec = async |words: &[&str]| {
+        let mut all = vec!["exec", "web"];
+        all.extend_from_slice(words);
+        scene.host.docker(&all).await
+    };
+    assert_eq!(exec(&["cat", "/run/secrets/password"]).await.unwrap(), "correct horse");
+    assert_eq!(exec(&["cat", "/etc/deep/app.conf"]).await.unwrap(), "port = 80");
+    let stat = exec(&["stat", "-c", "%u:%g %a", "/run/secrets/password"]).await.unwrap();
+    assert_eq!(stat, "1000:1001 400");
+    exec(&["sh", "-c", "echo x > /run/secrets/password"]).await.unwrap_err();
+
+    // Not in the engine's words, not in the container's own files, not in the agent's.
+    let inspect = scene.host.docker(&["inspect", "web"]).await.unwrap();
+    assert!(inspect.contains("/run/secrets/password"), "{inspect}");
+    let holds = |text: &str| text.contains("correct horse") || text.contains(SECRET);
+    assert!(!holds(&inspect), "{inspect}");
+    let export = scene.host.run("sh", ["-c", "docker export web | tr -d '\\000'"]).await.unwrap();
+    assert!(!holds(&export), "it is in the container's layers");
+    for entry in std::fs::read_dir(scene.folder.path().join("agent")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        assert!(!holds(&text), "{}", path.display());
+    }
+
+    // A host that went down has empty memory, and the container comes back all the same.
+    agent.kill();
+    scene.host.docker(&["kill", "web"]).await.unwrap();
+    for entry in std::fs::read_dir(scene.memory.path()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    let _agent = Agent::start("http://127.0.0.1:9", scene.folder.path(), &scene.memory, &scene.host);
+    scene.until_names(&["web"]).await;
+    assert_eq!(exec(&["cat", "/run/secrets/password"]).await.unwrap(), "correct horse");
 }

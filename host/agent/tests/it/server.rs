@@ -209,6 +209,7 @@ async fn talk(handle: LinkHandle, state: &Mutex<State>) {
                                     state.natives.retain(|id, _| docker_ids.contains(id));
                                 }
                                 ReportItem::Host(facts) => state.facts = Some(*facts),
+                                ReportItem::Volume(_) => {}
                             }
                         }
                         let _ = sender.try_send(ToHost::Acknowledge { outbox, sequence });

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use contract_protocol::{ContainerSpec, FailureCode};
+use bytes::Bytes;
+use contract_protocol::{BuildRequest, ContainerSpec, CopyInRequest, FailureCode};
+use futures_util::StreamExt;
 use host_docker::DockerEngine;
 use host_driver::conformance::{Suite, run_all};
-use host_driver::{CreateRequest, Engine};
+use host_driver::{CreateRequest, Engine, Upload};
 use testkit_lab::images::Images;
 use testkit_lab::lab::{HostOptions, Lab, LabHost};
 
@@ -28,7 +30,8 @@ async fn create(
     spec: &ContainerSpec,
 ) -> Result<String, host_driver::EngineError> {
     let labels = [("io.lariat.owner".to_owned(), "test".to_owned())].into();
-    let request = CreateRequest { name, labels: &labels, spec, network_container: None, volumes_from: &[] };
+    let request =
+        CreateRequest { name, labels: &labels, spec, network_container: None, volumes_from: &[], files: &[] };
     engine.create(&request).await
 }
 
@@ -159,4 +162,108 @@ async fn lab_a_full_disk_is_told_apart() {
     };
     assert_eq!(failed.code(), FailureCode::DiskFull, "{failed:?}");
     host.free_disk().await.unwrap();
+}
+
+fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o640);
+        header.set_uid(7);
+        tar.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn pieces(bytes: &[u8]) -> Upload {
+    let pieces: Vec<_> = bytes.chunks(700).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures_util::stream::iter(pieces).boxed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_files_go_in_and_come_out() {
+    let lab = Lab::new("copy").await.unwrap();
+    let host = lab.add_host(1).await.unwrap();
+    let (engine, image) = engine_of(&host).await;
+    let spec = spec(serde_json::json!({"image": image, "command": ["sleep", "100"]}));
+    let id = create(&engine, "copy", &spec).await.unwrap();
+    engine.start(&id).await.unwrap();
+    let long = "x".repeat(100_000);
+    let tar = tar_of(&[("a.txt", "hello"), ("deep/b.txt", &long)]);
+    let request = CopyInRequest {
+        docker_id: id.clone(),
+        path: "/tmp".into(),
+        keep_owners: true,
+        no_overwrite_dir: false,
+    };
+    engine.copy_in(&request, pieces(&tar)).await.unwrap();
+    let stat: serde_json::Value =
+        serde_json::from_str(&engine.path_stat(&id, "/tmp/a.txt").await.unwrap()).unwrap();
+    assert_eq!((&stat["name"], &stat["size"]), (&"a.txt".into(), &5.into()), "{stat}");
+
+    let mut stream = engine.copy_out(&id, "/tmp/deep").await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(piece) = stream.next().await {
+        bytes.extend_from_slice(&piece.unwrap());
+    }
+    let mut archive = tar::Archive::new(&bytes[..]);
+    let found: Vec<(String, u64)> = archive
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.path().unwrap().display().to_string(), entry.size()))
+        .collect();
+    assert_eq!(found, [("deep/".to_owned(), 0), ("deep/b.txt".to_owned(), 100_000)]);
+
+    let missing = engine.path_stat(&id, "/nowhere").await.unwrap_err();
+    assert!(missing.is_not_found() && missing.to_string().contains("/nowhere"), "{missing:?}");
+    assert!(engine.copy_out(&id, "/nowhere").await.err().unwrap().is_not_found());
+    let onto_file = CopyInRequest { path: "/tmp/a.txt".into(), ..request.clone() };
+    engine.copy_in(&onto_file, pieces(&tar)).await.unwrap_err();
+    engine.copy_in(&request, pieces(b"this is no tar at all")).await.unwrap_err();
+    engine.remove(&id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lab_an_image_is_built_from_a_tar() {
+    let lab = Lab::new("build").await.unwrap();
+    let host = lab.add_host(1).await.unwrap();
+    let (engine, image) = engine_of(&host).await;
+    let build = async |dockerfile: &str, request: BuildRequest| {
+        let tar = tar_of(&[("Dockerfile", dockerfile), ("hello.txt", "hello")]);
+        let mut words = engine.build(&request, pieces(&tar)).await?;
+        let mut text = Vec::new();
+        while let Some(word) = words.next().await {
+            text.push(serde_json::from_str::<serde_json::Value>(&word?).unwrap());
+        }
+        Ok::<_, host_driver::EngineError>(text)
+    };
+    let request = BuildRequest {
+        tags: vec!["built:1".into(), "built:2".into()],
+        target: Some("wanted".into()),
+        args: [("GREETING".to_owned(), Some("good day".to_owned()))].into(),
+        labels: [("team".to_owned(), "x".to_owned())].into(),
+        ..Default::default()
+    };
+    let dockerfile = format!(
+        "FROM {image} AS wanted\nARG GREETING\nENV SAID=$GREETING\nCOPY hello.txt /\nFROM wanted\nRUN exit 9\n"
+    );
+    let words = build(&dockerfile, request.clone()).await.unwrap();
+    assert!(words.iter().all(|word| word.get("error").is_none()), "{words:?}");
+    for tag in ["built:1", "built:2"] {
+        assert!(engine.image_id(&tag.parse().unwrap()).await.unwrap().is_some(), "{tag}");
+    }
+    let spec = spec(serde_json::json!({"image": "built:1", "command": ["cat", "/hello.txt"]}));
+    let id = create(&engine, "of-it", &spec).await.unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&engine.inspect_json(&id).await.unwrap()).unwrap();
+    let environment = seen["Config"]["Env"].as_array().unwrap();
+    assert!(environment.contains(&"SAID=good day".into()), "{environment:?}");
+    assert_eq!(seen["Config"]["Labels"]["team"], "x");
+
+    let words = build(&format!("FROM {image}\nRUN exit 9\n"), BuildRequest::default()).await.unwrap();
+    let error = words.iter().find_map(|word| word.get("error")).unwrap();
+    assert!(error.as_str().unwrap().contains("returned a non-zero code: 9"), "{error}");
+    build("FORM nothing\n", BuildRequest::default()).await.unwrap_err();
+    engine.remove(&id).await.unwrap();
 }

@@ -17,7 +17,10 @@ use contract_values::{ImageRef, Labels, PortMapping, PortNumber, Timestamp, Tran
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 
-use crate::{Clock, ContainerState, ContainerView, EngineError, EngineEvent, EventKind, OutputChunk};
+use crate::{
+    Clock, ContainerState, ContainerView, EngineError, EngineEvent, EventKind, Limits, MountedFile,
+    OutputChunk,
+};
 
 pub use program::Program;
 
@@ -43,9 +46,14 @@ pub enum Operation {
     EnsureNetwork,
     RemoveNetwork,
     EnsureVolume,
+    RemoveVolume,
+    Update,
     Logs,
     Exec,
     Stats,
+    Top,
+    Archive,
+    Build,
     RawSocket,
 }
 
@@ -99,6 +107,9 @@ struct State {
     images: BTreeMap<String, Program>,
     /// What can be fetched, and how long that takes.
     registry: BTreeMap<String, (Duration, Program)>,
+    /// Images that only one user may fetch.
+    guarded: BTreeMap<String, (String, String)>,
+    copied: BTreeMap<(String, String), Vec<u8>>,
     taken_ports: BTreeSet<(PortNumber, Transport)>,
     disk_full: bool,
     faults: Vec<(Operation, u32, Fault)>,
@@ -114,6 +125,7 @@ struct FakeContainer {
     has_health: bool,
     stop_timeout: Option<contract_values::Duration>,
     spec: Option<ContainerSpec>,
+    files: Vec<MountedFile>,
     program: Program,
     /// Counts its runs, so that the end of one does not end the next.
     run: u64,
@@ -195,6 +207,23 @@ impl FakeEngine {
         self.lock().containers.values().map(|c| (c.view.name.clone(), c.view.clone())).collect()
     }
 
+    /// The files that a container was made with.
+    pub fn files(&self, name: &str) -> Vec<MountedFile> {
+        let state = self.lock();
+        state.containers.values().find(|c| c.view.name == name).map(|c| c.files.clone()).unwrap_or_default()
+    }
+
+    /// Who may fetch an image; from then on nobody else may.
+    pub fn guard_image(&self, image: &str, username: &str, password: &str) {
+        let login = (username.to_owned(), password.to_owned());
+        self.lock().guarded.insert(canonical(image), login);
+    }
+
+    /// What was copied into containers, by container and folder.
+    pub fn copied(&self) -> BTreeMap<(String, String), Vec<u8>> {
+        self.lock().copied.clone()
+    }
+
     /// The spec that a container was made with.
     pub fn spec(&self, name: &str) -> Option<ContainerSpec> {
         self.lock().containers.values().find(|c| c.view.name == name)?.spec.clone()
@@ -208,6 +237,11 @@ impl FakeEngine {
     /// Lists the names of the volumes.
     pub fn volume_names(&self) -> Vec<String> {
         self.lock().volumes.iter().cloned().collect()
+    }
+
+    /// Makes a volume by hand.
+    pub fn add_volume(&self, name: &str) {
+        self.lock().volumes.insert(name.to_owned());
     }
 
     /// Makes a network by hand.
@@ -381,6 +415,7 @@ impl FakeEngine {
             ports: Vec::new(),
             address: None,
             network_mode: "default".into(),
+            limits: Limits::default(),
         };
         let container = FakeContainer {
             view,
@@ -389,6 +424,7 @@ impl FakeEngine {
             has_health: false,
             stop_timeout: None,
             spec: None,
+            files: Vec::new(),
             program,
             run: 0,
             ending: None,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contract_protocol::{
-    EngineFacts, ExecRequest, FailureCode, LogsRequest, NetworkAttachment, NetworkSpec, Progress, VolumeSpec,
+    BuildRequest, CopyInRequest, EngineFacts, ExecRequest, FailureCode, LogsRequest, NetworkAttachment,
+    NetworkSpec, Progress, RegistryLogin, VolumeSpec,
 };
 use contract_values::{ImageRef, Labels, Timestamp};
 use futures_util::StreamExt;
@@ -16,9 +17,9 @@ use tokio::task::AbortHandle;
 
 use super::{Answer, FakeEngine, Operation, Program, canonical};
 use crate::{
-    ByteStream, ContainerState, ContainerSummary, ContainerView, CreateRequest, Engine, EngineError,
-    EventStream, ExecControl, ExecSession, JsonStream, NetworkView, ObjectKind, OutputChunk, OutputStream,
-    PullProgress,
+    ByteOutput, ByteStream, ContainerState, ContainerSummary, ContainerView, CreateRequest, Engine,
+    EngineError, EventStream, ExecControl, ExecSession, JsonStream, Limits, NetworkView, ObjectKind,
+    OutputChunk, OutputStream, PullProgress, Upload,
 };
 
 /// How long a stop takes before the kill, when nobody says.
@@ -93,6 +94,8 @@ impl FakeEngine {
         container.has_health = request.spec.health.is_some();
         container.stop_timeout = request.spec.stop_timeout;
         container.spec = Some(request.spec.clone());
+        container.files = request.files.to_vec();
+        container.view.limits = Limits::of(request.spec);
         Ok(id)
     }
 
@@ -164,10 +167,16 @@ impl Engine for FakeEngine {
         &self,
         image: &ImageRef,
         _platform: Option<&str>,
+        login: Option<&RegistryLogin>,
         progress: PullProgress<'_>,
     ) -> Result<(), EngineError> {
         let lost = self.enter(Operation::Pull).await?;
         let name = canonical(&image.to_string());
+        if let Some((user, password)) = self.lock().guarded.get(&name)
+            && !login.is_some_and(|l| l.username == *user && l.password.expose() == password)
+        {
+            return refused(FailureCode::RegistryDenied, "unauthorized: incorrect username or password");
+        }
         let Some((takes, program)) = self.lock().registry.get(&name).cloned() else {
             return refused(FailureCode::ImageNotFound, format!("manifest for {name} not found"));
         };
@@ -192,6 +201,20 @@ impl Engine for FakeEngine {
         let lost = self.enter(Operation::Create).await?;
         let id = self.made(request)?;
         answer(lost, id).await
+    }
+
+    async fn update(&self, docker_id: &str, limits: &Limits) -> Result<(), EngineError> {
+        let lost = self.enter(Operation::Update).await?;
+        let id = self.view(docker_id)?.docker_id;
+        if limits.memory.is_some_and(|memory| memory < 6 << 20) {
+            return refused(FailureCode::InvalidOption, "Minimum memory limit allowed is 6MB");
+        }
+        if let Some(container) = self.lock().containers.get_mut(&id) {
+            container.view.limits = limits.clone();
+            container.restart = limits.restart.clone();
+        }
+        self.emit(crate::EventKind::Changed { docker_id: id });
+        answer(lost, ()).await
     }
 
     async fn start(&self, docker_id: &str) -> Result<(), EngineError> {
@@ -380,6 +403,25 @@ impl Engine for FakeEngine {
         answer(lost, ()).await
     }
 
+    async fn remove_volume(&self, name: &str, _force: bool) -> Result<(), EngineError> {
+        let lost = self.enter(Operation::RemoveVolume).await?;
+        let was_there = {
+            let mut state = self.lock();
+            let holds = |c: &&super::FakeContainer| {
+                c.spec.as_ref().is_some_and(|spec| spec.mounts.iter().any(|mount| mount.source == name))
+            };
+            if let Some(holder) = state.containers.values().find(holds) {
+                let text = format!("remove {name}: volume is in use - [{}]", holder.view.docker_id);
+                return refused(FailureCode::Other, text);
+            }
+            state.volumes.remove(name)
+        };
+        if was_there {
+            self.emit(crate::EventKind::VolumeRemoved { name: name.to_owned() });
+        }
+        answer(lost, ()).await
+    }
+
     async fn logs(&self, request: &LogsRequest) -> Result<OutputStream, EngineError> {
         self.enter(Operation::Logs).await?;
         let view = self.view(&request.docker_id)?;
@@ -490,6 +532,65 @@ impl Engine for FakeEngine {
                 Some((Ok(text), (engine, interval, id)))
             });
         Ok(stream.boxed())
+    }
+
+    async fn top(&self, docker_id: &str, _arguments: &str) -> Result<String, EngineError> {
+        let lost = self.enter(Operation::Top).await?;
+        let view = self.view(docker_id)?;
+        if !view.state.has_process() {
+            return refused(FailureCode::Other, format!("Container {docker_id} is not running"));
+        }
+        let list =
+            serde_json::json!({ "Titles": ["PID", "CMD"], "Processes": [["1", view.command.join(" ")]] });
+        answer(lost, list.to_string()).await
+    }
+
+    async fn path_stat(&self, docker_id: &str, path: &str) -> Result<String, EngineError> {
+        let lost = self.enter(Operation::Archive).await?;
+        self.view(docker_id)?;
+        let name = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/");
+        answer(lost, serde_json::json!({ "name": name, "size": 5, "mode": 420 }).to_string()).await
+    }
+
+    async fn copy_out(&self, docker_id: &str, path: &str) -> Result<ByteOutput, EngineError> {
+        self.enter(Operation::Archive).await?;
+        let name = self.view(docker_id)?.name;
+        let found = self.lock().copied.get(&(name, path.to_owned())).cloned();
+        let Some(bytes) = found else {
+            let text = format!("Could not find the file {path} in container {docker_id}");
+            return Err(EngineError::NotFound { kind: ObjectKind::Container, text });
+        };
+        let pieces: Vec<_> = bytes.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        Ok(futures_util::stream::iter(pieces).boxed())
+    }
+
+    async fn copy_in(&self, request: &CopyInRequest, mut tar: Upload) -> Result<(), EngineError> {
+        let lost = self.enter(Operation::Archive).await?;
+        let name = self.view(&request.docker_id)?.name;
+        let mut bytes = Vec::new();
+        while let Some(piece) = tar.next().await {
+            bytes.extend_from_slice(&piece.map_err(EngineError::unreachable)?);
+        }
+        self.lock().copied.insert((name, request.path.clone()), bytes);
+        answer(lost, ()).await
+    }
+
+    async fn build(&self, request: &BuildRequest, mut tar: Upload) -> Result<JsonStream, EngineError> {
+        self.enter(Operation::Build).await?;
+        let mut size = 0;
+        while let Some(piece) = tar.next().await {
+            size += piece.map_err(EngineError::unreachable)?.len();
+        }
+        let mut words = vec![Ok(serde_json::json!({ "stream": format!("{size} bytes\n") }).to_string())];
+        if request.dockerfile == "broken" {
+            words.push(Ok(serde_json::json!({ "error": "unknown instruction: FORM" }).to_string()));
+        } else {
+            for tag in &request.tags {
+                self.add_image(tag, Program::service());
+            }
+            words.push(Ok(serde_json::json!({ "stream": "Successfully built\n" }).to_string()));
+        }
+        Ok(futures_util::stream::iter(words).boxed())
     }
 
     async fn raw_socket(&self) -> Result<Box<dyn ByteStream>, EngineError> {
