@@ -5,6 +5,7 @@
 
 mod bench;
 mod debian;
+mod devserver;
 mod fuzz;
 mod process;
 mod program;
@@ -31,6 +32,8 @@ enum Chore {
     Quickstart(quickstart::Arguments),
     /// Checks everything that must hold before a change lands
     Test(test::Arguments),
+    /// Runs a server with simulated hosts and a key for each role, for whoever builds clients
+    Devserver(devserver::Arguments),
     /// Runs the property tests with new seeds and many cases
     Fuzz(fuzz::Arguments),
     /// Measures one target of the benchmark list against its peers
@@ -43,6 +46,7 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Quickstart(arguments) => quickstart::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Devserver(arguments) => devserver::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Tidy => tidy::run(),

@@ -21,7 +21,7 @@ mod tls;
 pub use config::{ServerConfig, TlsMode};
 pub use control_http::{AddressBlockError, TrustedProxies};
 pub use first::WayInError;
-pub use run::{ServerError, run};
+pub use run::{Ready, ServerError, Tuning, run, run_with};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use contract_tls::{PinError, Trust};
 use contract_values::{Labels, Secret, Timestamp};
 use host_docker::DockerEngine;
-use host_driver::{Clock, Disk, FolderDisk, FolderFiles, Random, SystemClock, SystemRandom};
+use host_driver::{Clock, Disk, Engine, Files, FolderDisk, FolderFiles, Random, SystemClock, SystemRandom};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -66,19 +66,29 @@ struct Identity {
     token_hash: Option<String>,
 }
 
+/// What an agent finds around it.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The container engine.
+    pub engine: Arc<dyn Engine>,
+    /// The folder for its state.
+    pub disk: Arc<dyn Disk>,
+    /// Where secrets and configs of containers lie; below the folder that the settings name when `None`.
+    pub files: Option<Arc<dyn Files>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// The host.
+    pub probe: Arc<dyn Probe>,
+}
+
 /// Runs the agent until `shutdown`. Containers go on without it.
 ///
 /// # Errors
 /// Fails when a setting is wrong, its folder cannot be used or is in use, or the server refuses to register this
 /// host. Once a host is registered, a server that is away or refuses is no error: the host goes on.
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
-    let wrong_pin = |error: PinError| AgentError::Configuration(error.to_string());
-    let trust = match (&config.pin, &config.ca_file) {
-        (Some(pin), _) => Trust::Pin(pin.parse().map_err(wrong_pin)?),
-        (None, Some(path)) => Trust::CaFile(path.clone()),
-        (None, None) => Trust::System,
-    };
-    let endpoint = Endpoint::parse(&config.server, &trust).map_err(AgentError::Configuration)?;
     let socket = check_docker(&config.docker)?;
     let folder = config.data_dir.join("agent");
     let disk = FolderDisk::open(&folder)
@@ -88,6 +98,29 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let probe = Arc::new(LinuxProbe::new(Arc::clone(&clock), config.data_dir.clone()));
 
+    let engine = Arc::new(DockerEngine::new(&socket));
+    let (standing, _) = watch::channel(Standing::default());
+    run_in(config, Surroundings { engine, disk, files: None, clock, random, probe }, shutdown, standing).await
+}
+
+/// Registers and runs an agent in surroundings that the caller gives: on this machine, or simulated ones.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in(
+    config: AgentConfig,
+    surroundings: Surroundings,
+    shutdown: CancellationToken,
+    standing: watch::Sender<Standing>,
+) -> Result<(), AgentError> {
+    let wrong_pin = |error: PinError| AgentError::Configuration(error.to_string());
+    let trust = match (&config.pin, &config.ca_file) {
+        (Some(pin), _) => Trust::Pin(pin.parse().map_err(wrong_pin)?),
+        (None, Some(path)) => Trust::CaFile(path.clone()),
+        (None, None) => Trust::System,
+    };
+    let endpoint = Endpoint::parse(&config.server, &trust).map_err(AgentError::Configuration)?;
+    let Surroundings { engine, disk, files, clock, random, probe } = surroundings;
     let ended = shutdown.clone();
     let hostname = probe.facts().hostname;
     let identify = identify(&config, &endpoint, &*disk, &*random, clock.now(), &hostname);
@@ -102,10 +135,13 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         version = config.version,
         "the agent begins"
     );
+    let own = || -> Arc<dyn Files> {
+        Arc::new(FolderFiles::new(config.run_dir.join(&identity.host_uuid).join("files")))
+    };
     let seams = Seams {
-        engine: Arc::new(DockerEngine::new(&socket)),
+        engine,
         disk,
-        files: Arc::new(FolderFiles::new(config.run_dir.join(&identity.host_uuid).join("files"))),
+        files: files.unwrap_or_else(own),
         clock,
         random,
         connector: Arc::new(WebSocketConnector { endpoint, credentials }),
@@ -113,7 +149,6 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     };
     let identity =
         HostIdentity { host_uuid: identity.host_uuid, labels: config.labels, agent_version: config.version };
-    let (standing, _) = watch::channel(Standing::default());
     run_agent(seams, identity, shutdown, standing).await
 }
 

@@ -34,7 +34,7 @@ mod vault;
 mod world;
 
 pub use agent::{AgentError, HostIdentity, Seams, Standing, run_agent};
-pub use config::{AgentConfig, run};
+pub use config::{AgentConfig, Surroundings, run, run_in};
 pub use core::Counters;
 pub use probe::{LinuxProbe, Probe};
 pub use session::{ConnectError, Connector};
