@@ -13,8 +13,11 @@ use crate::process::start_time;
 use crate::steps::{has_program, output, run as run_program, wait_for};
 use crate::{debian, target, tidy, tree};
 
+mod python;
+
 /// What the tests use, besides what building them needs.
-const PACKAGES: &[&str] = &["docker.io", "iptables", "iproute2", "e2fsprogs", "busybox-static", "postgresql"];
+const PACKAGES: &[&str] =
+    &["docker.io", "iptables", "iproute2", "e2fsprogs", "busybox-static", "postgresql", "python3-venv", "docker-compose"];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -61,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if tests {
         let ready = steps.take("install what tests use", |_| {
             debian::install(PACKAGES)?;
+            python::install()?;
             install_cargo_tool("cargo-nextest")
         });
         let built = steps
@@ -83,6 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     .args(arguments.name.as_deref())
                     .env("LARIAT_TEST_POSTGRES", database.url())
                     .env("LARIAT_TEST_IMAGES", &images)
+                    .env("LARIAT_TEST_PYTHON", python::folder())
                     // Properties see the same cases each time: a red result belongs to the change.
                     .env("PROPTEST_RNG_SEED", "1")
                     .env("LARIAT_BIN", target().join("debug/lariat"));

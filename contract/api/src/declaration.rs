@@ -209,16 +209,18 @@ macro_rules! files {
 
 /// The text of every declaration; a test compares this list with the folder.
 const FILES: &[&str] = files! {
-    "account" "activeSetting" "addOutputsInput" "addRemoveServiceLinkInput" "apiKey" "apiVersion"
-    "blkioDeviceOption" "changeSecretInput" "collection" "composeConfig" "composeConfigInput" "container"
-    "containerExec" "containerLogs" "credential" "dockerBuild" "error" "host" "hostAccess" "identity"
-    "inServiceUpgradeStrategy" "instance" "instanceHealthCheck" "instanceStop" "launchConfig" "logConfig"
-    "mountEntry" "password" "port" "project" "projectMember" "publicEndpoint" "reason"
-    "recreateOnQuorumStrategyConfig" "registrationToken" "resource" "restartPolicy" "rollingRestartStrategy"
-    "scalePolicy" "schema" "secondaryLaunchConfig" "service" "serviceDependency" "serviceExposeMap" "serviceLink"
+    "account" "activeSetting" "addOutputsInput" "addRemoveServiceLinkInput" "apiKey" "apiVersion" "auditLog"
+    "blkioDeviceOption" "catalogTemplate" "certificate" "changeSecretInput" "collection" "composeConfig"
+    "composeConfigInput" "configReference" "container" "containerExec" "containerLogs" "credential"
+    "dockerBuild" "error" "host" "hostAccess" "identity" "inServiceUpgradeStrategy" "instance"
+    "instanceHealthCheck" "instanceStop" "label" "launchConfig" "logConfig" "mount" "mountEntry" "network"
+    "password" "port" "processInstance" "project" "projectMember" "projectTemplate" "publicEndpoint"
+    "reason" "recreateOnQuorumStrategyConfig" "registrationToken" "registry" "registryCredential" "resource"
+    "restartPolicy" "rollingRestartStrategy" "scalePolicy" "schema" "secondaryLaunchConfig" "secret"
+    "secretReference" "service" "serviceConsumeMap" "serviceDependency" "serviceExposeMap" "serviceLink"
     "serviceRestart" "serviceUpgrade" "serviceUpgradeStrategy" "setProjectMembersInput"
-    "setServiceLinksInput" "setting" "stack" "stackUpgrade" "statsAccess" "subscribe" "token" "ulimit"
-    "volume"
+    "setServiceLinksInput" "setting" "stack" "stackUpgrade" "statsAccess" "storagePool" "subscribe" "token"
+    "ulimit" "volume" "volumeTemplate"
 };
 
 /// Returns every declaration of a version, sorted by name without regard to case.
@@ -230,18 +232,39 @@ pub fn declarations(version: Version) -> &'static [Declaration] {
     PARSED[version as usize].get_or_init(|| {
         let mut all: Vec<Declaration> = FILES
             .iter()
-            .map(|text| {
+            .filter_map(|text| {
                 let value: Value = serde_json::from_str(text).expect("a declaration is JSON");
+                let value = of_version(value, version)?;
                 let value = match version {
                     Version::V1 => in_v1(value),
                     Version::V2Beta => value,
                 };
-                Declaration::deserialize(value).expect("a declaration has the form of one")
+                Some(Declaration::deserialize(value).expect("a declaration has the form of one"))
             })
             .collect();
         all.sort_by_key(|declaration| declaration.id.to_ascii_lowercase());
         all
     })
+}
+
+/// What a version has of a declaration. A type or field with the member `only` is in that version alone.
+fn of_version(mut value: Value, version: Version) -> Option<Value> {
+    let belongs = |members: &mut Map<String, Value>| {
+        let only = members.remove("only");
+        only.is_none_or(|only| only == version.path())
+    };
+    let members = value.as_object_mut().expect("a declaration is an object");
+    if !belongs(members) {
+        return None;
+    }
+    if let Some(Value::Object(fields)) = members.get_mut("fields") {
+        let all = std::mem::take(fields);
+        fields.extend(all.into_iter().filter_map(|(name, mut field)| {
+            let kept = field.as_object_mut().is_none_or(&belongs);
+            kept.then_some((name, field))
+        }));
+    }
+    Some(value)
 }
 
 /// The word of `v1` for a name of `v2-beta`; most are the same.

@@ -48,6 +48,8 @@ codes! {
     MethodNotAllowed 405 "Method not allowed",
     /// The last administrator stays.
     LastAdminAccount 405 "LastAdminAccount",
+    /// The body did not arrive in time.
+    RequestTimeout 408 "Request Timeout",
     /// Somebody else changed the object at the same time.
     Conflict 409 "Conflict",
     /// An agent runs already with the same identity.
@@ -70,6 +72,10 @@ codes! {
     InvalidReference 422 "InvalidReference",
     /// The value has another shape.
     InvalidFormat 422 "InvalidFormat",
+    /// A secret has no value.
+    EmptySecret 422 "EmptySecret",
+    /// The value is not base64.
+    InvalidBase64 422 "InvalidBase64",
     /// The value is no date.
     InvalidDateFormat 422 "InvalidDateFormat",
     /// The text holds characters that are not allowed.
@@ -103,7 +109,7 @@ codes! {
     /// Something failed inside.
     ServerError 500 "Server Error",
     /// A request for the current token without a token.
-    JwtNotProvided 500 "JWTNotProvided",
+    JwtNotProvided 401 "JWTNotProvided",
     /// The server cannot do this.
     NotImplemented 501 "Not Implemented",
     /// What is needed cannot be reached now.

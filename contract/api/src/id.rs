@@ -23,6 +23,7 @@ macro_rules! prefixes {
 prefixes! {
     Account "1a", Project "1a", Credential "1c", Member "1pm", Setting "1as",
     Host "1h", Stack "1st", Service "1s", Container "1i", Volume "1v",
+    Secret "1se", Certificate "1c", Registry "1sp", AuditEntry "1al", ProjectTemplate "1pt",
 }
 
 /// Writes an id as the API shows it.

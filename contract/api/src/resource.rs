@@ -1,6 +1,7 @@
 //! Resources and collections as documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use contract_values::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub struct Row {
     pub id: String,
     /// The fields that are set.
     pub fields: Map<String, Value>,
+    /// Fields that it has in common with other rows; its own come first.
+    pub common: Option<Arc<Map<String, Value>>>,
     /// The names of the actions that the state allows.
     pub actions: Vec<&'static str>,
     /// Links beyond those of the declaration, such as `stats`.
@@ -54,7 +57,10 @@ impl Row {
 
     /// The value of a field as filters see it.
     pub fn value(&self, field: &str) -> &Value {
-        self.fields.get(field).unwrap_or(&Value::Null)
+        self.fields
+            .get(field)
+            .or_else(|| self.common.as_ref().and_then(|common| common.get(field)))
+            .unwrap_or(&Value::Null)
     }
 }
 
@@ -75,72 +81,191 @@ pub fn show(
     showing: Showing,
     action_links: bool,
 ) -> Option<Value> {
+    let mut document = Map::new();
+    each_member(schemas, urls, row, showing, action_links, None, |name, member| {
+        let value = match member {
+            Member::Text(text) => text.into(),
+            Member::Urls(urls) => {
+                let entry = |(name, url): (&str, String)| (name.to_owned(), Value::String(url));
+                Value::Object(urls.into_iter().map(entry).collect())
+            }
+            Member::Plain(value) => value.clone(),
+            Member::Made(value) => value,
+        };
+        document.insert(name.to_owned(), value);
+    })?;
+    Some(Value::Object(document))
+}
+
+/// Writes the text of what [`show`] makes, and only some of its members where they are named; says whether the role
+/// sees the type. Long lists are made of it, so it makes nothing that it does not write.
+pub fn write(
+    schemas: &Schemas,
+    urls: &Urls,
+    row: &Row,
+    action_links: bool,
+    wanted: Option<&BTreeSet<String>>,
+    out: &mut Vec<u8>,
+) -> bool {
+    fn text(out: &mut Vec<u8>, text: &str) {
+        serde_json::to_writer(out, text).expect("a vector takes all that is written");
+    }
+    let start = out.len();
+    out.push(b'{');
+    let seen = each_member(schemas, urls, row, Showing::Later, action_links, wanted, |name, member| {
+        if out.len() > start + 1 {
+            out.push(b',');
+        }
+        text(out, name);
+        out.push(b':');
+        match member {
+            Member::Text(value) => text(out, value),
+            Member::Urls(urls) => {
+                out.push(b'{');
+                for (index, (name, url)) in urls.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    text(out, name);
+                    out.push(b':');
+                    text(out, url);
+                }
+                out.push(b'}');
+            }
+            Member::Plain(Value::Null) => out.extend_from_slice(b"null"),
+            Member::Plain(value) => serde_json::to_writer(&mut *out, value).expect("a vector takes all"),
+            Member::Made(value) => serde_json::to_writer(&mut *out, &value).expect("a vector takes all"),
+        }
+    });
+    if seen.is_none() {
+        out.truncate(start);
+        return false;
+    }
+    out.push(b'}');
+    true
+}
+
+/// One member of a document.
+enum Member<'a> {
+    Text(&'a str),
+    Urls(Vec<(&'a str, String)>),
+    Plain(&'a Value),
+    Made(Value),
+}
+
+/// Names each member of a row's document in its order; `None` when the role sees no such type.
+fn each_member(
+    schemas: &Schemas,
+    urls: &Urls,
+    row: &Row,
+    showing: Showing,
+    action_links: bool,
+    wanted: Option<&BTreeSet<String>>,
+    mut take: impl FnMut(&str, Member<'_>),
+) -> Option<()> {
     let kind = in_version(schemas, row.kind);
     let schema = schemas.shown_as(kind)?;
-    let plural = &schema.declaration.plural;
     let id = shown_id(schema, &row.id);
-    let mut links = Map::new();
-    links.insert("self".to_owned(), urls.resource(plural, &id).into());
+    let own = urls.resource(&schema.declaration.plural, &id);
+    let wants = |name: &str| wanted.is_none_or(|wanted| wanted.contains(name));
+    take("id", Member::Text(&id));
+    take("type", Member::Text(&schema.declaration.id));
+    if wants("baseType") {
+        take("baseType", Member::Text(schema.base));
+    }
+    if wants("links") {
+        take("links", Member::Urls(links_of(schema, row, &own)));
+    }
+    let actions = if action_links { "actionLinks" } else { "actions" };
+    if wants(actions) {
+        take(actions, Member::Urls(actions_of(schemas, schema, row, &own)));
+    }
+    for (name, field, rights) in schema.shown.iter().map(|index| &schema.fields[*index]) {
+        if field.write_only || !rights.read || !wants(name) {
+            continue;
+        }
+        let readable = !rights.once || showing == Showing::Created;
+        let actual = if readable { row.value(canonical_field(name)) } else { &Value::Null };
+        match (&field.kind, actual) {
+            (FieldType::Date, actual) => {
+                let millis = actual.as_i64();
+                take(name, Member::Made(millis.map(|at| Timestamp(at).to_string()).into()));
+                take(&format!("{name}TS"), Member::Made(millis.into()));
+            }
+            (FieldType::Boolean, Value::Null) if !field.nullable => match &field.default {
+                Some(default) => take(name, Member::Plain(default)),
+                None => take(name, Member::Plain(&Value::Bool(false))),
+            },
+            (kind, value) if is_shown_as_it_is(kind, value) => take(name, Member::Plain(value)),
+            (kind, value) => take(name, Member::Made(shown_value(schemas, kind, value))),
+        }
+    }
+    Some(())
+}
+
+/// Whether a value needs no translation.
+fn is_shown_as_it_is(kind: &FieldType, value: &Value) -> bool {
+    match kind {
+        _ if value.is_null() => true,
+        FieldType::Array(item) | FieldType::Map(item) => !matches!(
+            **item,
+            FieldType::Schema(_)
+                | FieldType::Reference(_)
+                | FieldType::Date
+                | FieldType::Array(_)
+                | FieldType::Map(_)
+        ),
+        FieldType::Schema(_) | FieldType::Reference(_) | FieldType::Date => false,
+        FieldType::String
+        | FieldType::Masked
+        | FieldType::Password
+        | FieldType::Int
+        | FieldType::Float
+        | FieldType::Boolean
+        | FieldType::Enum
+        | FieldType::Blob
+        | FieldType::Base64
+        | FieldType::Json => true,
+    }
+}
+
+fn links_of<'a>(schema: &'a Schema, row: &'a Row, own: &str) -> Vec<(&'a str, String)> {
+    let mut links = Vec::with_capacity(schema.links.len() + row.extra_links.len() + 1);
+    links.push(("self", own.to_owned()));
+    let mut push = |name: &'a str| {
+        let mut url = String::with_capacity(own.len() + 1 + name.len());
+        url.push_str(own);
+        url.push('/');
+        url.push_str(name);
+        url[own.len()..].make_ascii_lowercase();
+        links.push((name, url));
+    };
     for (name, link) in &schema.links {
         let target_set = match (link.kind, &link.field) {
             (LinkKind::Reference, Some(field)) => !row.value(canonical_field(field)).is_null(),
             _ => true,
         };
         if target_set {
-            links.insert((*name).to_owned(), urls.link(plural, &id, name).into());
+            push(name);
         }
     }
     for name in &row.extra_links {
-        links.insert((*name).to_owned(), urls.link(plural, &id, name).into());
+        push(name);
     }
-    let mut actions = Map::new();
-    let hidden = row.system && !schemas.role.may_modify_infrastructure();
-    if !hidden {
-        for name in &row.actions {
-            let Some(action) = schema.actions.get(name) else { continue };
-            let capable = match action.capability.as_deref() {
-                Some("modifyInfra") => schemas.role.may_modify_infrastructure(),
-                _ => true,
-            };
-            if capable {
-                actions.insert((*name).to_owned(), urls.action(plural, &id, name).into());
-            }
-        }
+    links
+}
+
+fn actions_of<'a>(schemas: &Schemas, schema: &Schema, row: &'a Row, own: &str) -> Vec<(&'a str, String)> {
+    if row.system && !schemas.role.may_modify_infrastructure() {
+        return Vec::new();
     }
-    let mut document = Map::new();
-    document.insert("id".to_owned(), id.into());
-    document.insert("type".to_owned(), schema.declaration.id.clone().into());
-    document.insert("baseType".to_owned(), schemas.base_type(schema).into());
-    document.insert("links".to_owned(), links.into());
-    let actions_name = if action_links { "actionLinks" } else { "actions" };
-    document.insert(actions_name.to_owned(), actions.into());
-    let first = ["name", "state"];
-    let ordered = first
-        .iter()
-        .filter_map(|name| schema.fields.iter().find(|(field, ..)| field == name))
-        .chain(schema.fields.iter().filter(|(field, ..)| *field != "id" && !first.contains(field)));
-    for (name, field, rights) in ordered {
-        let readable = rights.read && !field.write_only && (!rights.once || showing == Showing::Created);
-        let actual = row.value(canonical_field(name));
-        let value = if readable { shown_value(schemas, &field.kind, actual) } else { Value::Null };
-        if field.write_only || !rights.read {
-            continue;
-        }
-        if matches!(field.kind, FieldType::Date) {
-            let millis = actual.as_i64().filter(|_| readable);
-            document.insert((*name).to_owned(), millis.map(|at| Timestamp(at).to_string()).into());
-            document.insert(format!("{name}TS"), millis.into());
-            continue;
-        }
-        let value = match (&field.kind, value) {
-            (FieldType::Boolean, Value::Null) if !field.nullable => {
-                field.default.clone().unwrap_or(Value::Bool(false))
-            }
-            (_, value) => value,
-        };
-        document.insert((*name).to_owned(), value);
-    }
-    Some(Value::Object(document))
+    let offered = row.actions.iter().filter(|name| {
+        schema.actions.get(*name).is_some_and(|action| match action.capability.as_deref() {
+            Some("modifyInfra") => schemas.role.may_modify_infrastructure(),
+            _ => true,
+        })
+    });
+    offered.map(|name| (*name, format!("{own}/?action={}", name.to_ascii_lowercase()))).collect()
 }
 
 /// Shows the value of a field, with nested objects cut to what the role sees of their schema.

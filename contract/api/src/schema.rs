@@ -40,6 +40,10 @@ pub struct Schema {
     pub actions: BTreeMap<&'static str, &'static Action>,
     /// The links whose targets the role can see.
     pub links: BTreeMap<&'static str, &'static Link>,
+    /// The root of its family, which stands in `baseType`.
+    pub base: &'static str,
+    /// The places of the fields in the order in which a document shows them.
+    pub(crate) shown: Vec<usize>,
     overrides: &'static BTreeMap<String, Map<String, Value>>,
 }
 
@@ -81,13 +85,16 @@ impl Schemas {
                         rights.insert(name, right);
                     }
                 }
+                let fields: Vec<(&'static str, &'static Field, FieldRights)> = declaration
+                    .fields
+                    .iter()
+                    .filter_map(|(name, field)| Some((name.as_str(), field, *rights.get(name.as_str())?)))
+                    .collect();
                 Schema {
                     declaration,
-                    fields: declaration
-                        .fields
-                        .iter()
-                        .filter_map(|(name, field)| Some((name.as_str(), field, *rights.get(name.as_str())?)))
-                        .collect(),
+                    base: root_of(version, declaration),
+                    shown: order_of(&fields),
+                    fields,
                     collection_methods: &access.collection,
                     resource_methods: &access.resource,
                     has_collection: access.collection_link,
@@ -141,19 +148,6 @@ impl Schemas {
         self.shown_as(parent)
     }
 
-    /// The root of a type's family, which stands in `baseType`.
-    pub fn base_type(&self, schema: &Schema) -> &str {
-        let mut id = schema.declaration.id.as_str();
-        while let Some(parent) = declarations(self.version)
-            .iter()
-            .find(|declaration| declaration.id == id)
-            .and_then(|declaration| declaration.parent.as_deref())
-        {
-            id = parent;
-        }
-        id
-    }
-
     /// The document of every schema, as `GET …/schemas` answers.
     pub fn document(&self, urls: &Urls) -> Value {
         json!({
@@ -170,6 +164,28 @@ impl Schemas {
             "createDefaults": {},
         })
     }
+}
+
+/// The root of a type's family.
+fn root_of(version: Version, declaration: &'static Declaration) -> &'static str {
+    let mut id = declaration.id.as_str();
+    while let Some(parent) = declarations(version)
+        .iter()
+        .find(|declaration| declaration.id == id)
+        .and_then(|declaration| declaration.parent.as_deref())
+    {
+        id = parent;
+    }
+    id
+}
+
+/// What a document begins with, then the others as they are declared; the id stands before all.
+fn order_of(fields: &[(&'static str, &'static Field, FieldRights)]) -> Vec<usize> {
+    let place = |name: &str| fields.iter().position(|(field, ..)| *field == name);
+    let first: Vec<usize> = ["name", "state"].into_iter().filter_map(place).collect();
+    let id = place("id");
+    let rest = (0..fields.len()).filter(|index| !first.contains(index) && Some(*index) != id);
+    first.iter().copied().chain(rest).collect()
 }
 
 impl Schema {

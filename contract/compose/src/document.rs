@@ -7,6 +7,7 @@ use contract_api::launch::ServiceKind;
 
 use crate::error::{At, Path, Report, shorten};
 use crate::field::Field;
+use crate::support;
 use crate::words;
 use crate::yaml::{Entry, Map, Node, Value};
 
@@ -110,7 +111,7 @@ pub(crate) fn read(root: Node, rancher: bool, report: &mut Report) -> Document {
     };
     match shape(&map, report) {
         Shape::Flat => flat(map),
-        Shape::Sections(dialect) => sections(map, dialect, report),
+        Shape::Sections(dialect) => sections(map, dialect, rancher, report),
     }
 }
 
@@ -167,7 +168,7 @@ fn flat(map: Map) -> Document {
     document
 }
 
-fn sections(map: Map, dialect: Dialect, report: &mut Report) -> Document {
+fn sections(map: Map, dialect: Dialect, rancher: bool, report: &mut Report) -> Document {
     let mut document = Document::new(dialect);
     for (key, entry) in map {
         let path = Path::Key(&Path::Root, &key);
@@ -193,13 +194,23 @@ fn sections(map: Map, dialect: Dialect, report: &mut Report) -> Document {
             "virtual_machines" => fold(&mut document, entry, path, ServiceKind::VirtualMachine, report),
             "external_services" => fold(&mut document, entry, path, ServiceKind::ExternalService, report),
             "aliases" => fold(&mut document, entry, path, ServiceKind::DnsService, report),
-            "dependencies" | "hosts" | "models" => report.error(
+            "dependencies" | "hosts" | "models" => {
+                let (why, remedy) = match key.as_str() {
+                    "dependencies" => {
+                        (support::DEPENDENCIES, "deploy those entries first, and remove the section")
+                    }
+                    "hosts" => (support::HOSTS, "add the hosts to the environment, and remove the section"),
+                    _ => (support::MODELS, "run the models as services, and remove the section"),
+                };
+                report.error(entry.at, path, format!("`{key}` is not available: {why}"), remedy);
+            }
+            _ if key.starts_with("x-") => {}
+            // The old product passed these by, and old catalog entries have them.
+            _ if rancher && dialect == Dialect::Old => report.notice(
                 entry.at,
                 path,
-                format!("the section `{key}` is not available yet"),
-                "remove it, and set up by hand what it asks for",
+                format!("`{}` has no effect here: services stand below `services`", shorten(&key)),
             ),
-            _ if key.starts_with("x-") => {}
             _ if report.is_full() => report.overflow(),
             _ => {
                 let remedy = if entry
@@ -268,7 +279,11 @@ fn fold(document: &mut Document, entry: Entry, path: Path<'_>, kind: ServiceKind
                     let image = Node::text(service.at, "rancher/external-service");
                     map.insert("image".to_owned(), Entry { at: service.at, node: image });
                 }
-                ServiceKind::Service | ServiceKind::SelectorService | ServiceKind::VirtualMachine => {}
+                ServiceKind::VirtualMachine => {
+                    let node = Node::text(service.at, "virtual_machine");
+                    map.entry("type".to_owned()).or_insert(Entry { at: service.at, node });
+                }
+                ServiceKind::Service | ServiceKind::SelectorService => {}
             }
         }
         let at = service.at;

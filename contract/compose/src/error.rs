@@ -1,7 +1,7 @@
 //! What is wrong with a file: each fault with its place, its key path and the remedy; and the collector that lets one
 //! reading find them all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use contract_api::launch::Notice;
@@ -134,6 +134,10 @@ pub(crate) struct Report {
     /// Values that have a fault which is the cause of all further ones.
     spoiled: BTreeSet<At>,
     most_errors: usize,
+    /// Keys that stand twice in one map, which not every version of the format forbids.
+    doubles: Vec<(At, String, String)>,
+    /// For files that a template gave: the line of the template that each line comes from.
+    lines: BTreeMap<u16, Vec<u32>>,
 }
 
 const MOST_NOTICES: usize = 500;
@@ -148,6 +152,8 @@ impl Report {
             said: BTreeSet::new(),
             spoiled: BTreeSet::new(),
             most_errors: most_errors.max(1),
+            doubles: Vec::new(),
+            lines: BTreeMap::new(),
         }
     }
 
@@ -155,6 +161,21 @@ impl Report {
     pub fn add_file(&mut self, name: &str) -> u16 {
         self.files.push(name.to_owned());
         u16::try_from(self.files.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    /// Lets the lines of a file be named as those of the template that gave it.
+    pub fn set_lines(&mut self, file: u16, lines: Vec<u32>) {
+        self.lines.insert(file, lines);
+    }
+
+    /// The line and column to show.
+    fn shown(&self, at: At) -> (u32, u32) {
+        let known = self.lines.get(&at.file);
+        let line = known.and_then(|lines| {
+            let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
+            lines.get(index).or(lines.last()).copied()
+        });
+        (line.unwrap_or(at.line).max(1), at.column.max(1))
     }
 
     pub fn file_name(&self, file: u16) -> &str {
@@ -177,10 +198,11 @@ impl Report {
             self.left_off += 1;
             return;
         }
+        let (line, column) = self.shown(at);
         let error = ComposeError {
             file: self.file_name(at.file).to_owned(),
-            line: at.line.max(1),
-            column: at.column.max(1),
+            line,
+            column,
             path,
             message,
             remedy: remedy.into(),
@@ -208,19 +230,39 @@ impl Report {
         self.spoiled.insert(at);
     }
 
+    /// Takes up a key that stands twice, until it is known what that means.
+    pub fn double(&mut self, at: At, path: String, message: String) {
+        if self.doubles.len() < MOST_NOTICES {
+            self.doubles.push((at, path, message));
+        }
+    }
+
+    /// Says of all keys that stand twice that the later one counts, or that one is too many.
+    pub fn settle_doubles(&mut self, later_counts: bool) {
+        for (at, path, message) in std::mem::take(&mut self.doubles) {
+            if later_counts {
+                self.notice_at(at, path, format!("{message}; this one counts"));
+            } else {
+                self.error_at(at, path, message, "keep one of the two");
+            }
+        }
+    }
+
     /// Notes something without effect.
     pub fn notice(&mut self, at: At, path: Path<'_>, message: impl Into<String>) {
         if self.notices.len() < MOST_NOTICES {
-            let notice = Notice {
-                file: self.file_name(at.file).to_owned(),
-                line: at.line.max(1),
-                column: at.column.max(1),
-                path: path.to_string(),
-                message: message.into(),
-            };
-            if !self.notices.iter().any(|(_, old)| *old == notice) {
-                self.notices.push((at, notice));
-            }
+            self.notice_at(at, path.to_string(), message.into());
+        }
+    }
+
+    fn notice_at(&mut self, at: At, path: String, message: String) {
+        if self.notices.len() >= MOST_NOTICES {
+            return;
+        }
+        let (line, column) = self.shown(at);
+        let notice = Notice { file: self.file_name(at.file).to_owned(), line, column, path, message };
+        if !self.notices.iter().any(|(_, old)| *old == notice) {
+            self.notices.push((at, notice));
         }
     }
 
@@ -237,6 +279,7 @@ impl Report {
 
     /// Gives the notices of a reading without fault, or the faults.
     pub fn finish(mut self) -> Result<Vec<Notice>, ComposeErrors> {
+        self.settle_doubles(false);
         if self.errors.is_empty() {
             self.notices.sort_by_key(|(at, _)| *at);
             return Ok(self.notices.into_iter().map(|(_, notice)| notice).collect());

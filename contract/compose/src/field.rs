@@ -37,6 +37,11 @@ impl<'a> Field<'a> {
         report.notice(self.node.at, self.path, message);
     }
 
+    /// Says that a key is read and has no effect.
+    pub fn ignored(&self, report: &mut Report, key: &str, why: &str) {
+        self.notice(report, format!("`{key}` has no effect: {why}"));
+    }
+
     fn wrong(&self, report: &mut Report, wanted: &str, remedy: impl Into<String>) {
         self.error(report, format!("{wanted} is expected here, not {}", self.node.kind()), remedy);
     }
@@ -72,6 +77,11 @@ impl<'a> Field<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A text; an empty one says nothing, as from a variable without a value.
+    pub fn optional_text(&self, report: &mut Report) -> Option<String> {
+        self.text(report).filter(|text| !text.is_empty())
     }
 
     pub fn boolean(&self, report: &mut Report) -> Option<bool> {

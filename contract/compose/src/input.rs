@@ -89,6 +89,10 @@ pub struct ComposeInput<'a> {
     pub profiles: Vec<String>,
     /// The absolute folder that `./` in host paths means; without it such paths are refused.
     pub project_folder: Option<String>,
+    /// Whether the files are run through the template engine first.
+    pub templating: Templating,
+    /// What templates read beside the variables.
+    pub release: Release,
     /// Further files.
     pub sources: &'a dyn FileSource,
     /// Bounds on what is read.
@@ -105,10 +109,35 @@ impl Default for ComposeInput<'_> {
             stack_name: String::new(),
             profiles: Vec::new(),
             project_folder: None,
+            templating: Templating::default(),
+            release: Release::default(),
             sources: &NoFiles,
             limits: Limits::default(),
         }
     }
+}
+
+/// Whether files are run through the template engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Templating {
+    /// Those that name what only templates have: `.Values`, `.Stack`, `.Release` or `.Environment` in `{{ }}`.
+    #[default]
+    Auto,
+    /// All, but those that begin with `#notemplating`.
+    Always,
+    /// None.
+    Never,
+}
+
+/// What templates read beside the variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The version of the catalog entry.
+    pub version: String,
+    /// The version that it replaces; empty at first.
+    pub previous_version: String,
+    /// The name of the environment.
+    pub environment: String,
 }
 
 /// Bounds on what is read, so that a hostile file costs no more than a large honest one.

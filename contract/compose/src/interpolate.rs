@@ -14,6 +14,8 @@ pub(crate) struct Variables<'a> {
     pub given: &'a BTreeMap<String, String>,
     pub files: &'a BTreeMap<String, String>,
     pub project: &'a str,
+    /// A `$` that no name follows stays as it is, as today's specification has it.
+    pub lenient: bool,
 }
 
 impl<'a> Variables<'a> {
@@ -45,13 +47,15 @@ const FORMS: &str = "write `$$` for a dollar sign, or `${NAME}`, `${NAME:-defaul
                      `${NAME:+text}` for a variable";
 const DEEPEST: usize = 16;
 
-/// Replaces the variables of one text; `unset` hears of each one that has no value.
+/// Replaces the variables of one text; `unset` hears of each one that has no value, and, if `lenient`, of each `$`
+/// without a name as of one without a name.
 pub(crate) fn expand<'v>(
     text: &str,
     get: &dyn Fn(&str) -> Option<&'v str>,
     unset: &mut dyn FnMut(&str),
+    lenient: bool,
 ) -> Result<String, Fault> {
-    expand_at(text, get, unset, 0)
+    expand_at(text, get, unset, 0, lenient)
 }
 
 fn expand_at<'v>(
@@ -59,6 +63,7 @@ fn expand_at<'v>(
     get: &dyn Fn(&str) -> Option<&'v str>,
     unset: &mut dyn FnMut(&str),
     depth: usize,
+    lenient: bool,
 ) -> Result<String, Fault> {
     if depth > DEEPEST {
         return Err(Fault::Depth);
@@ -74,16 +79,19 @@ fn expand_at<'v>(
             rest = more;
         } else if let Some(inside) = after.strip_prefix('{') {
             let end = closing_brace(inside).ok_or(Fault::Open)?;
-            out.push_str(&braced(&inside[..end], get, unset, depth)?);
+            out.push_str(&braced(&inside[..end], get, unset, depth, lenient)?);
             rest = &inside[end + 1..];
         } else {
             let end = name_length(after);
-            if end == 0 {
+            if end == 0 && !lenient {
                 return Err(Fault::Dollar);
             }
-            match get(&after[..end]) {
+            match get(&after[..end]).filter(|_| end > 0) {
                 Some(value) => out.push_str(value),
                 None => unset(&after[..end]),
+            }
+            if end == 0 {
+                out.push('$');
             }
             rest = &after[end..];
         }
@@ -98,6 +106,7 @@ fn braced<'v>(
     get: &dyn Fn(&str) -> Option<&'v str>,
     unset: &mut dyn FnMut(&str),
     depth: usize,
+    lenient: bool,
 ) -> Result<String, Fault> {
     let (name, rest) = inside.split_at(name_length(inside));
     let form = || Fault::Form(shorten(name));
@@ -121,7 +130,7 @@ fn braced<'v>(
     let value = value.filter(|value| !colon || !value.is_empty());
     match (operator, value) {
         ('-' | '?', Some(value)) => Ok(value.to_owned()),
-        ('-', None) | ('+', Some(_)) => expand_at(word, get, unset, depth + 1),
+        ('-', None) | ('+', Some(_)) => expand_at(word, get, unset, depth + 1, lenient),
         ('+', None) => Ok(String::new()),
         ('?', None) => Err(Fault::Required(name.to_owned(), shorten(word))),
         _ => Err(form()),
@@ -169,7 +178,7 @@ pub(crate) fn interpolate(
             let at = node.at;
             let expanded = {
                 let mut unset = |name: &str| note_unset(name, at, path, report);
-                expand(&scalar.text, &|name| variables.get(name), &mut unset)
+                expand(&scalar.text, &|name| variables.get(name), &mut unset, variables.lenient)
             };
             match expanded {
                 Ok(text) if text.len() > *budget => {
@@ -217,6 +226,15 @@ pub(crate) fn interpolate_map(
 }
 
 fn note_unset(name: &str, at: At, path: Path<'_>, report: &mut Report) {
+    if name.is_empty() {
+        report.notice_once(
+            "stray dollar",
+            at,
+            path,
+            "a `$` that begins no variable stays as it is, here and elsewhere; write `$$` to say so",
+        );
+        return;
+    }
     let topic = format!("unset {name}");
     report.notice_once(
         &topic,

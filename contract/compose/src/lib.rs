@@ -14,10 +14,11 @@
 //! - **A hostile file costs no more than a large honest one.** Size, depth, aliases, variables, `extends`, ranges and
 //!   the number of errors are bounded by [`Limits`]. No text makes it panic.
 //!
-//! The way of a file: `yaml` (text to a tree with places) → `document` (sections, dialect) → `interpolate` (variables)
+//! The way of a file: `template` (where it is one) → `yaml` (text to a tree with places) → `document` (sections, dialect) → `interpolate` (variables)
 //! → `project` (`extends`, `include`) → `merge` (several files) → `service` (typed settings) → `resolve` (relations).
 //! Where the old platform and today's specification differ, the version that the file names decides (`Dialect`).
 
+mod catalog;
 mod document;
 mod error;
 mod field;
@@ -28,16 +29,23 @@ mod project;
 mod render;
 mod resolve;
 mod service;
+mod support;
+mod template;
 mod variables;
 mod words;
 mod yaml;
 
 pub use contract_api::launch::{Notice, StackPlan};
 
+pub use catalog::{CatalogEntry, CatalogQuestion, read_catalog};
 pub use error::{ComposeError, ComposeErrors};
-pub use input::{ComposeInput, FileSource, FileSourceError, Limits, NoFiles, SourceFile};
+pub use input::{
+    ComposeInput, FileSource, FileSourceError, Limits, NoFiles, Release, SourceFile, Templating,
+};
 pub use render::{Rendered, render};
 pub use service::KEYS as SERVICE_KEYS;
+pub use support::{Support, SupportStatus, support};
+pub use template::{TemplateData, render_template};
 pub use variables::{read_dotenv, read_variables};
 
 /// Reads a set of compose files.

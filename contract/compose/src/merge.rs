@@ -19,6 +19,7 @@ pub(crate) fn merge_service(base: &mut Map, over: Map, dialect: Dialect) {
 /// Merges the entries of a section whose values are no services: volumes, networks, secrets, configs.
 pub(crate) fn merge_section(base: &mut Map, over: Map, dialect: Dialect) {
     for (name, entry) in over {
+        let Some(entry) = apply_tag(base, &name, entry) else { continue };
         match (base.get_mut(&name).map(|old| &mut old.node), dialect) {
             (Some(Node { value: Value::Map(old), .. }), _) if entry.node.as_map().is_some() => {
                 let Value::Map(new) = entry.node.value else { continue };
@@ -35,6 +36,7 @@ pub(crate) fn merge_section(base: &mut Map, over: Map, dialect: Dialect) {
 /// Lists are joined, maps united one level deep, all else is replaced.
 fn merge_old(base: &mut Map, over: Map) {
     for (key, entry) in over {
+        let Some(entry) = apply_tag(base, &key, entry) else { continue };
         match key.as_str() {
             "image" => drop(base.shift_remove("build")),
             "build" => drop(base.shift_remove("image")),
@@ -46,6 +48,21 @@ fn merge_old(base: &mut Map, over: Map) {
             (_, value) => {
                 base.insert(key, Entry { at: entry.at, node: Node { value, ..entry.node } });
             }
+        }
+    }
+}
+
+/// Does what `!reset` and `!override` ask for; gives the entry back when it is to be merged.
+fn apply_tag(base: &mut Map, key: &str, entry: Entry) -> Option<Entry> {
+    match entry.node.tag {
+        MergeTag::None => Some(entry),
+        MergeTag::Reset => {
+            base.shift_remove(key);
+            None
+        }
+        MergeTag::Override => {
+            base.insert(key.to_owned(), entry);
+            None
         }
     }
 }
@@ -65,6 +82,8 @@ enum Rule {
     List,
     /// A list in which a later item takes the place of one for the same path in the container.
     Mounts,
+    /// The same for files that stand at one place in the container.
+    Grants,
     /// A single text counts as a map with this key.
     Under(&'static str),
     /// Maps are merged if they name the same driver.
@@ -89,6 +108,7 @@ fn rule(path: &str) -> Rule {
         "networks" | "depends_on" | "build.ssh" => Rule::Names,
         "dns" | "dns_opt" | "dns_search" | "env_file" | "label_file" | "tmpfs" => Rule::List,
         "volumes" | "devices" => Rule::Mounts,
+        "secrets" | "configs" => Rule::Grants,
         "build" => Rule::Under("context"),
         "logging" => Rule::Driver,
         _ => Rule::Usual,
@@ -97,17 +117,7 @@ fn rule(path: &str) -> Rule {
 
 fn merge_today(base: &mut Map, over: Map, prefix: &str) {
     for (key, entry) in over {
-        match entry.node.tag {
-            MergeTag::Reset => {
-                base.shift_remove(&key);
-                continue;
-            }
-            MergeTag::Override => {
-                base.insert(key, entry);
-                continue;
-            }
-            MergeTag::None => {}
-        }
+        let Some(entry) = apply_tag(base, &key, entry) else { continue };
         let Some(old) = base.get_mut(&key) else {
             base.insert(key, entry);
             continue;
@@ -137,7 +147,7 @@ fn merge_node(old: Node, new: Node, path: &str) -> Node {
                 _ => (old, new),
             }
         }
-        Rule::Usual | Rule::Mounts => (old, new),
+        Rule::Usual | Rule::Mounts | Rule::Grants => (old, new),
     };
     let (at, tag) = (new.at, new.tag);
     let value = match (old.value, new.value) {
@@ -146,9 +156,14 @@ fn merge_node(old: Node, new: Node, path: &str) -> Node {
             Value::Map(old)
         }
         (Value::List(mut old), Value::List(new)) => {
-            if rule == Rule::Mounts {
-                let targets: BTreeSet<String> = new.iter().filter_map(mount_target).collect();
-                old.retain(|item| mount_target(item).is_none_or(|target| !targets.contains(&target)));
+            let target = match rule {
+                Rule::Mounts => Some(mount_target as fn(&Node) -> Option<String>),
+                Rule::Grants => Some(grant_target as fn(&Node) -> Option<String>),
+                _ => None,
+            };
+            if let Some(target) = target {
+                let targets: BTreeSet<String> = new.iter().filter_map(target).collect();
+                old.retain(|item| target(item).is_none_or(|target| !targets.contains(&target)));
             }
             old.extend(new);
             Value::List(old)
@@ -226,4 +241,14 @@ fn mount_target(node: &Node) -> Option<String> {
         }
         Value::Null | Value::List(_) => None,
     }
+}
+
+/// The place in the container of an item of `secrets` or `configs`.
+fn grant_target(node: &Node) -> Option<String> {
+    let text = match &node.value {
+        Value::Map(_) => node.get("target").or(node.get("source")).and_then(Node::as_text),
+        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::Null | Value::List(_) => None,
+    };
+    text.map(str::to_owned)
 }

@@ -1,14 +1,16 @@
 //! From a set of files to one merged document: variables, further files, `include`, `extends`, merging.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::document::{self, Dialect, Document};
 use crate::error::{At, Path, Report, shorten};
 use crate::field::Field;
-use crate::input::{ComposeInput, FileSourceError, SourceFile};
+use crate::input::{ComposeInput, FileSourceError, SourceFile, Templating};
 use crate::interpolate::{Variables, interpolate_map};
 use crate::merge::{merge_section, merge_service};
+use crate::template::{self, TemplateData};
 use crate::variables::{Pair, dotenv, raw_lines};
 use crate::words;
 use crate::yaml::{self, Entry, Map, Node, Value};
@@ -61,8 +63,13 @@ impl<'a> Context<'a> {
 
     /// The value of a variable.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        Variables { given: &self.input.variables, files: &self.dotenv, project: &self.input.stack_name }
-            .get(name)
+        Variables {
+            given: &self.input.variables,
+            files: &self.dotenv,
+            project: &self.input.stack_name,
+            lenient: false,
+        }
+        .get(name)
     }
 
     /// The folder that relative paths at a place start from.
@@ -193,6 +200,7 @@ impl<'a> Context<'a> {
                 given: &self.input.variables,
                 files: &self.dotenv,
                 project: &self.input.stack_name,
+                lenient: true,
             };
             dotenv(file, text, &variables, &mut self.report)
         });
@@ -209,16 +217,50 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The text of a file, filled in where it is a template; `None` after a fault.
+    fn fill_in<'t>(&mut self, file: u16, text: &'t str) -> Option<Cow<'t, str>> {
+        let wanted = match self.input.templating {
+            Templating::Auto => template::is_template(text),
+            Templating::Always => text.contains("{{") && !template::is_excepted(text),
+            Templating::Never => false,
+        };
+        if !wanted {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut values = self.dotenv.clone();
+        values.extend(self.input.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let release = &self.input.release;
+        let data = TemplateData {
+            values,
+            stack: self.input.stack_name.clone(),
+            version: release.version.clone(),
+            previous_version: release.previous_version.clone(),
+            environment: release.environment.clone(),
+        };
+        let output = template::render(file, text, &data, &self.input.limits, &mut self.report)?;
+        self.report.set_lines(file, output.lines);
+        Some(Cow::Owned(output.text))
+    }
+
     /// Parses, sorts and interpolates one file.
     fn read_document(&mut self, file: &SourceFile, folder: &str, rancher: bool) -> Option<Document> {
         let number = self.add_file(&file.name, folder);
-        let Some(root) = yaml::parse(number, &file.text, &self.input.limits, &mut self.report) else {
+        let Some(text) = self.fill_in(number, &file.text) else {
+            self.broken = true;
+            return None;
+        };
+        let Some(root) = yaml::parse(number, &text, &self.input.limits, &mut self.report) else {
             self.broken = true;
             return None;
         };
         let mut document = document::read(root, rancher, &mut self.report);
-        let variables =
-            Variables { given: &self.input.variables, files: &self.dotenv, project: &self.input.stack_name };
+        self.report.settle_doubles(document.dialect == Dialect::Old);
+        let variables = Variables {
+            given: &self.input.variables,
+            files: &self.dotenv,
+            project: &self.input.stack_name,
+            lenient: document.dialect == Dialect::Today,
+        };
         let (report, budget) = (&mut self.report, &mut self.budget);
         let root = Path::Root;
         let path = if document.flat { root } else { root.key("services") };
@@ -303,7 +345,11 @@ impl<'a> Context<'a> {
         let root = Path::Root;
         let prefix = if document.flat { root } else { root.key("services") };
         for (section, prefix) in [(true, prefix), (false, root.key("containers"))] {
-            let own = std::mem::take(if section { &mut document.services } else { &mut document.containers });
+            let slot = if section { &mut document.services } else { &mut document.containers };
+            if slot.values().all(|entry| entry.node.get("extends").is_none()) {
+                continue;
+            }
+            let own = std::mem::take(slot);
             let mut done = Map::with_capacity(own.len());
             for (name, entry) in &own {
                 let node = if entry.node.get("extends").is_some() {
@@ -491,6 +537,7 @@ impl<'a> Context<'a> {
         for item in items {
             let mut paths: Vec<(String, Field<'_>)> = Vec::new();
             let mut env_files: Vec<(String, Field<'_>)> = Vec::new();
+            let mut directory: Option<(String, Field<'_>)> = None;
             let entries: Vec<_>;
             let lists: Vec<(bool, Vec<Field<'_>>)>;
             if let Some(text) = item.node.as_text() {
@@ -503,10 +550,7 @@ impl<'a> Context<'a> {
                         "path" => Some((true, value.one_or_more(&mut self.report))),
                         "env_file" => Some((false, value.one_or_more(&mut self.report))),
                         "project_directory" => {
-                            value.notice(
-                                &mut self.report,
-                                "`project_directory` has no effect: paths start from the folder of the included file",
-                            );
+                            directory = value.filled_text(&mut self.report).map(|text| (text, *value));
                             None
                         }
                         _ => {
@@ -529,16 +573,41 @@ impl<'a> Context<'a> {
                 }
             }
             let before = self.dotenv.clone();
+            let mut folder: Option<String> = match &directory {
+                Some((path, field)) => match self.locate(field, path) {
+                    Some(folder) => Some(folder),
+                    None => continue,
+                },
+                None => None,
+            };
+            let mut env_texts: Vec<SourceFile> = Vec::new();
             for (path, field) in &env_files {
-                if let Some((name, text)) = self.read_file(field, path, true) {
-                    let outer = self.dotenv.clone();
-                    self.take_dotenv(&SourceFile { name, text });
-                    // What is outside wins over what an included file brings along.
-                    self.dotenv.extend(outer);
+                let read = self.read_file(field, path, true);
+                env_texts.extend(read.map(|(name, text)| SourceFile { name, text }));
+            }
+            if env_files.is_empty()
+                && let Some((path, field)) = paths.first()
+            {
+                // Without a word about it, the `.env` of that project holds, if there is one.
+                let beside = folder.clone().or_else(|| {
+                    join(self.folder(field.at()), path).ok().map(|full| folder_of(&full).to_owned())
+                });
+                let name = beside.and_then(|folder| join(&folder, ".env").ok());
+                if let Some(name) = name
+                    && self.texts.len() + self.folders.len() < self.input.limits.files
+                    && let Ok(text) = self.input.sources.read(&name)
+                    && text.len() <= self.input.limits.file_bytes
+                {
+                    env_texts.push(SourceFile { name, text });
                 }
             }
+            for file in &env_texts {
+                let outer = self.dotenv.clone();
+                self.take_dotenv(file);
+                // What is outside wins over what an included file brings along.
+                self.dotenv.extend(outer);
+            }
             let mut all: Option<Document> = None;
-            let mut folder: Option<String> = None;
             for (path, field) in &paths {
                 let Some((name, text)) = self.read_file(field, path, true) else { continue };
                 if chain.contains(&name) {

@@ -1,12 +1,13 @@
 //! A plan as compose files again: what `exportconfig` gives, and what the CLI sends after it has read local files.
 //!
-//! Both texts bear version 2, so that the old tools read them too. Docker's own settings go into the first, the
-//! platform's keys into the second. Reading both again gives the same plan.
+//! Docker's own settings go into the first, the platform's keys into the second. Reading both again gives the same
+//! plan; only the values of secrets are never written down.
 
 mod build;
 mod emit;
 mod files;
 mod launch;
+mod version;
 
 use contract_api::launch::{
     DependencyCondition, InstanceHealthCheck, LaunchConfig, ServiceInput, ServiceKind, ServiceLink,
@@ -62,31 +63,49 @@ pub fn render(plan: &StackPlan) -> Rendered {
     }
     let volumes: Map<String, Value> =
         plan.volumes.iter().map(|volume| (volume.name.clone(), render_volume(volume))).collect();
-    let file = |sections: Vec<(&str, Map<String, Value>)>| {
-        let mut file = Map::from_iter([("version".to_owned(), json!("2"))]);
-        for (key, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
-            let mut section = Value::Object(section);
-            // In this version of the format, variables have no meaning among secrets.
-            if key != "secrets" {
-                escape(&mut section);
-            }
-            file.insert(key.to_owned(), section);
-        }
-        emit::yaml(&file)
-    };
+    let (secrets, configs) = (files::secrets(plan), files::configs(plan));
+    let version = version::choose(
+        &version::Sections {
+            services: [&files.services, &files.containers],
+            volumes: &volumes,
+            secrets: &secrets,
+            configs: &configs,
+        },
+        plan,
+    );
     Rendered {
-        docker_compose: file(vec![
-            ("services", files.services),
-            ("containers", files.containers),
-            ("volumes", volumes),
-            ("secrets", files::secrets(plan)),
-            ("configs", files::configs(plan)),
-        ]),
-        rancher_compose: file(vec![
-            ("services", files.platform_services),
-            ("containers", files.platform_containers),
-        ]),
+        docker_compose: document(
+            version,
+            [
+                ("services", files.services),
+                ("containers", files.containers),
+                ("volumes", volumes),
+                ("secrets", secrets),
+                ("configs", configs),
+            ],
+        ),
+        rancher_compose: document(
+            Some("2"),
+            [("services", files.platform_services), ("containers", files.platform_containers)],
+        ),
     }
+}
+
+/// Writes one file; sections that are empty are left out.
+fn document<const N: usize>(version: Option<&str>, sections: [(&str, Map<String, Value>); N]) -> String {
+    let mut file = Map::new();
+    if let Some(version) = version {
+        file.insert("version".to_owned(), json!(version));
+    }
+    for (key, section) in sections.into_iter().filter(|(_, section)| !section.is_empty()) {
+        let mut section = Value::Object(section);
+        // In version 2, variables have no meaning among secrets.
+        if key != "secrets" || version.is_none() {
+            escape(&mut section);
+        }
+        file.insert(key.to_owned(), section);
+    }
+    emit::yaml(&file)
 }
 
 /// Doubles the dollar signs of all values, since reading takes them for variables.

@@ -2,8 +2,10 @@
 //!
 //! Names are checked here, when all services are known, so that a wrong one can be told from a missing file.
 
+mod balancers;
 mod contents;
 mod cycles;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,7 @@ use crate::error::{At, Path, shorten};
 use crate::field::Field;
 use crate::project::Context;
 use crate::service::{self, Draft, START_ONCE, Standing};
+use crate::support;
 use crate::words;
 use crate::yaml::Map;
 
@@ -60,7 +63,9 @@ pub(crate) fn resolve(cx: &mut Context<'_>, document: &Document) -> StackPlan {
     name_secrets(&mut drafts, &secrets);
     let mut plan =
         StackPlan { name: stack_name(cx, document), volumes, secrets, configs, ..StackPlan::default() };
+    let renamed = names::find(cx, &document.services, services);
     Relations::new(cx, drafts, services).finish(&mut plan);
+    names::apply(&mut plan, &renamed);
     plan
 }
 
@@ -113,10 +118,10 @@ fn volumes(cx: &mut Context<'_>, section: &Map) -> Vec<VolumeInput> {
             let report = &mut cx.report;
             match key {
                 _ if value.is_null() && KNOWN.contains(&key) => {}
-                "driver" => volume.driver = value.filled_text(report),
+                "driver" => volume.driver = value.optional_text(report),
                 "driver_opts" => volume.driver_opts = value.text_map(report, false).into(),
                 "labels" => volume.labels = value.text_map(report, false),
-                "name" => volume.real_name = value.filled_text(report),
+                "name" => volume.real_name = value.optional_text(report),
                 "per_container" => volume.per_container = value.boolean(report) == Some(true),
                 "external" if value.node.as_map().is_some() => {
                     volume.external = true;
@@ -189,16 +194,32 @@ fn check_volumes(
     }
 }
 
+/// Keys of a network; none has an effect.
+const NETWORK_KEYS: &[&str] = &[
+    "attachable",
+    "driver",
+    "driver_opts",
+    "enable_ipv4",
+    "enable_ipv6",
+    "external",
+    "internal",
+    "ipam",
+    "labels",
+    "name",
+];
+
 fn check_networks(cx: &mut Context<'_>, drafts: &[Draft], networks: &Map, services: Path<'_>) {
-    const REASON: &str = "`networks` do not keep services apart yet: all services of an environment share the managed \
-                          network and find each other by name";
+    let reason = format!("`networks` do not keep services apart: {}", support::NETWORKS);
     let root = Path::Root;
     let section = root.key("networks");
     for (name, entry) in networks.iter().filter(|(name, _)| !name.starts_with("x-")) {
         let field = Field::new(&entry.node, section.key(name));
-        let _checked = field.entries(&mut cx.report).count();
+        let settings: Vec<_> = field.entries(&mut cx.report).collect();
+        for (key, at, setting) in settings.iter().filter(|(key, ..)| !NETWORK_KEYS.contains(key)) {
+            service::unknown(key, *at, setting.path, NETWORK_KEYS, cx);
+        }
         if name != "default" || !entry.node.is_null() {
-            cx.report.notice_once("networks", entry.at, section.key(name), REASON);
+            cx.report.notice_once("networks", entry.at, section.key(name), reason.as_str());
         }
     }
     for draft in drafts.iter().filter(|draft| draft.enabled) {
@@ -208,7 +229,7 @@ fn check_networks(cx: &mut Context<'_>, drafts: &[Draft], networks: &Map, servic
                 continue;
             }
             if cx.dialect == Dialect::Old {
-                cx.report.notice_once("networks", *at, path.key("networks"), REASON);
+                cx.report.notice_once("networks", *at, path.key("networks"), reason.as_str());
                 continue;
             }
             let remedy = match cx.report.nearest(name, networks.keys().map(String::as_str)) {
@@ -258,6 +279,7 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
     fn finish(mut self, plan: &mut StackPlan) {
         self.find_sidekicks();
         self.check_dependencies();
+        self.convert_balancers();
         self.check_links();
         self.check_shared();
         self.check_balancers();
@@ -409,6 +431,22 @@ impl<'c, 'a, 'p> Relations<'c, 'a, 'p> {
                 config.labels.entry(START_ONCE.to_owned()).or_insert_with(|| "true".to_owned());
                 config.restart_policy =
                     Some(RestartPolicy { name: "no".to_owned(), maximum_retry_count: None });
+            }
+        }
+    }
+
+    /// Turns the links of balancers into rules.
+    fn convert_balancers(&mut self) {
+        for service in 0..self.drafts.len() {
+            let draft = &mut self.drafts[service];
+            let config = draft.input.lb_config.as_ref().and_then(serde_json::Value::as_object);
+            let idle = draft.input.kind == ServiceKind::LoadBalancerService
+                && config.is_some_and(balancers::has_rules);
+            let link = draft.links.first().map(|(_, at)| *at).filter(|_| idle);
+            balancers::convert(draft);
+            if let Some(at) = link {
+                let message = "`links` have no effect on a balancer with rules: they name its targets";
+                self.notice(service, "links", at, message.to_owned());
             }
         }
     }

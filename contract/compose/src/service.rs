@@ -13,7 +13,7 @@ pub(crate) mod process;
 mod resources;
 mod storage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract_api::launch::{Dependency, LaunchConfig, ServiceInput, ServiceKind, ServiceLink};
 use contract_values::{ImageRef, check_dns_label};
@@ -47,6 +47,10 @@ pub(crate) struct Draft {
     pub named_volumes: Vec<(String, At)>,
     /// Networks by name, with the places that name them.
     pub networks: Vec<(String, At)>,
+    /// Private ports that are written with `/tcp`; to a balancer of the old sort that means no HTTP.
+    pub tcp_ports: BTreeSet<u16>,
+    /// The ports of targets that a balancer of the old sort exposes under others.
+    pub exposed_targets: BTreeMap<u16, u16>,
     pub secrets: Vec<Granted>,
     pub configs: Vec<Granted>,
 }
@@ -156,11 +160,13 @@ pub const KEYS: &[&str] = &[
     "port_rules",
     "ports",
     "post_start",
+    "pre_start",
     "pre_stop",
     "privileged",
     "profiles",
     "provider",
     "pull_policy",
+    "pull_refresh_after",
     "read_only",
     "restart",
     "retain_ip",
@@ -227,7 +233,9 @@ pub(crate) fn read(
     let Standing { flat, alone, kind } = standing;
     let mut draft = Draft { at, alone, kind, enabled: true, ..Draft::default() };
     name.clone_into(&mut draft.input.name);
-    if let Err(error) = check_dns_label(name) {
+    if let Err(error) = check_dns_label(name)
+        && (alone || usual_name(name).is_none())
+    {
         cx.report.error(at, path, format!("a service cannot be called so: {error}"), proposed_name(name));
     }
     let field = Field::new(node, path);
@@ -243,7 +251,7 @@ pub(crate) fn read(
     let entries: Vec<_> = field.entries(&mut cx.report).collect();
     let mut meant_image = false;
     for (key, key_at, value) in &entries {
-        if !KEYS.contains(key) {
+        if KEYS.binary_search(key).is_err() {
             if cx.report.is_full() {
                 cx.report.overflow();
                 continue;
@@ -262,7 +270,7 @@ pub(crate) fn read(
             cx.report.error(*key_at, value.path, message, *remedy);
             continue;
         }
-        if value.is_null() {
+        if value.is_null() || is_unset(key, value) {
             continue;
         }
         let _known = process::read(key, value, &mut draft, cx)
@@ -273,7 +281,8 @@ pub(crate) fn read(
         debug_assert!(_known, "the key `{key}` has no reader");
     }
     // These add to what other keys say, whatever their order in the file.
-    for (key, _, value) in entries.iter().filter(|(_, _, value)| !value.is_null()) {
+    for (key, _, value) in entries.iter().filter(|(key, _, value)| !value.is_null() && !is_unset(key, value))
+    {
         match *key {
             "env_file" => process::env_file(value, &mut draft, cx),
             "label_file" => process::label_file(value, &mut draft, cx),
@@ -284,6 +293,12 @@ pub(crate) fn read(
     platform::finish(&entries.iter().map(|(key, _, value)| (*key, *value)).collect(), &mut draft, cx);
     check_whole(&field, &mut draft, cx, flat, meant_image);
     draft
+}
+
+/// Whether the value is the empty text, as from a variable without one, and so says nothing.
+fn is_unset(key: &str, value: &Field<'_>) -> bool {
+    // An empty command clears that of the image; without an image or build there is no service.
+    !matches!(key, "command" | "entrypoint" | "image" | "build") && value.node.as_text() == Some("")
 }
 
 /// Checks what several keys must say together.
@@ -301,7 +316,7 @@ fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat:
     };
     let has = |key: &str| field.node.get(key).is_some_and(|node| !node.is_null());
     // `extends` is still there only if it failed, which is a fault already.
-    if needs_image && !has("image") && !has("build") && !has("extends") && !meant_image {
+    if needs_image && !has("image") && !has("build") && !has("extends") && !has("provider") && !meant_image {
         cx.report.error(
             draft.at,
             field.path,
@@ -364,16 +379,32 @@ fn check_whole(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>, flat:
     }
 }
 
-fn proposed_name(name: &str) -> String {
-    let mut proposal: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
-    while proposal.contains("--") {
-        proposal = proposal.replace("--", "-");
+/// A name with a single `-` for whatever DNS does not hold; empty where nothing is left.
+fn dns_name(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars().take(64) {
+        if c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
     }
-    match proposal.trim_matches('-') {
-        "" => "use letters, digits and `-`, at most 63".to_owned(),
+    out.truncate(63);
+    out.trim_end_matches('-').to_owned()
+}
+
+fn proposed_name(name: &str) -> String {
+    match dns_name(name) {
+        proposal if proposal.is_empty() => "use letters, digits and `-`, at most 63".to_owned(),
         proposal => format!("call it `{proposal}`; its name is also its name in DNS"),
     }
+}
+
+/// What a service is called here whose name compose files may have and DNS may not, as `my_web`.
+pub(crate) fn usual_name(name: &str) -> Option<String> {
+    let usual = name.len() <= 63 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let new = dns_name(name);
+    (usual && new != name && check_dns_label(&new).is_ok()).then_some(new)
 }
 
 /// Sets a value that several keys can set; two different ones are a fault.

@@ -173,7 +173,7 @@ fn substitute(
         return text.to_owned();
     }
     let get = |name: &str| variables.get(name).or_else(|| own.get(name).map(String::as_str));
-    match expand(text, &get, &mut |_| {}) {
+    match expand(text, &get, &mut |_| {}, true) {
         Ok(value) => value,
         Err(fault) => {
             report_fault(&fault, at, Path::Root, report);
@@ -242,7 +242,7 @@ pub fn read_dotenv(
     let mut report = Report::new(Limits::default().errors);
     let number = report.add_file(&file.name);
     let none = BTreeMap::new();
-    let known = Variables { given: variables, files: &none, project: "" };
+    let known = Variables { given: variables, files: &none, project: "", lenient: true };
     let pairs = dotenv(number, &file.text, &known, &mut report);
     report.finish().map(|_| pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }

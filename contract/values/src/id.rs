@@ -113,7 +113,8 @@ pub mod kind {
 
     kinds! {
         Account "account", Credential "credential", Project "project", Member "member", Setting "setting",
-        Host "host", Stack "stack", Service "service", Container "container", Volume "volume",
+        Host "host", Stack "stack", Service "service", Container "container", Volume "volume", Secret "secret",
+        Certificate "certificate", Registry "registry", AuditEntry "audit-entry", ProjectTemplate "project-template",
     }
 }
 
@@ -137,3 +138,13 @@ pub type ServiceId = Id<kind::Service>;
 pub type ContainerId = Id<kind::Container>;
 /// The id of a volume.
 pub type VolumeId = Id<kind::Volume>;
+/// The id of a secret.
+pub type SecretId = Id<kind::Secret>;
+/// The id of a certificate.
+pub type CertificateId = Id<kind::Certificate>;
+/// The id of a registry.
+pub type RegistryId = Id<kind::Registry>;
+/// The id of an entry of the audit log.
+pub type AuditEntryId = Id<kind::AuditEntry>;
+/// The id of a draft of environments.
+pub type ProjectTemplateId = Id<kind::ProjectTemplate>;

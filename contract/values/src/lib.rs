@@ -11,8 +11,8 @@ mod secret;
 mod time;
 
 pub use id::{
-    AccountId, ContainerId, CredentialId, HostId, Id, IdKind, MemberId, ProjectId, ServiceId, SettingId,
-    StackId, VolumeId, kind,
+    AccountId, AuditEntryId, CertificateId, ContainerId, CredentialId, HostId, Id, IdKind, MemberId,
+    ProjectId, ProjectTemplateId, RegistryId, SecretId, ServiceId, SettingId, StackId, VolumeId, kind,
 };
 pub use image::{ImageRef, ImageRefError};
 pub use name::{NameError, check_dns_label, check_stack_name};

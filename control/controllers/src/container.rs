@@ -59,7 +59,16 @@ impl Controller for ContainerController {
             }
             Kind::Volume => wake.room(),
             Kind::Setting => wake.all(),
-            Kind::Account | Kind::Credential | Kind::Project | Kind::Member | Kind::Stack => {}
+            Kind::Account
+            | Kind::Credential
+            | Kind::Project
+            | Kind::Member
+            | Kind::Stack
+            | Kind::Secret
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => {}
         }
     }
 

@@ -53,9 +53,17 @@ impl Controller for HostController {
                 wake.all();
                 None
             }
-            Kind::Account | Kind::Credential | Kind::Member | Kind::Stack | Kind::Service | Kind::Volume => {
-                None
-            }
+            Kind::Account
+            | Kind::Credential
+            | Kind::Member
+            | Kind::Stack
+            | Kind::Service
+            | Kind::Volume
+            | Kind::Secret
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => None,
         };
         for row in project.into_iter().flat_map(|project| after.hosts.of_project(project)) {
             if row.removed.is_none() {

@@ -40,7 +40,16 @@ impl Controller for ProjectController {
                 .get_raw(id)
                 .or_else(|| before.volumes.get_raw(id))
                 .and_then(|r| r.intent.project),
-            Kind::Account | Kind::Credential | Kind::Member | Kind::Setting | Kind::Service => None,
+            Kind::Account
+            | Kind::Credential
+            | Kind::Member
+            | Kind::Setting
+            | Kind::Service
+            | Kind::Secret
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => None,
         };
         // What is in an environment matters only while that is going.
         let going = |id: &ProjectId| {

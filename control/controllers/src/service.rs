@@ -56,7 +56,23 @@ impl Controller for ServiceController {
                 wake.room();
             }
             Kind::Setting => wake.all(),
-            Kind::Account | Kind::Credential | Kind::Member => {}
+            // A secret may be what a service waits for.
+            Kind::Secret => {
+                let row = after.secrets.get_raw(change.id).or_else(|| before.secrets.get_raw(change.id));
+                let project = row.and_then(|row| row.intent.project);
+                for row in project.into_iter().flat_map(|project| after.services.of_project(project)) {
+                    if row.removed.is_none() && !row.intent.launch.secrets.is_empty() {
+                        wake.key(row.id);
+                    }
+                }
+            }
+            Kind::Account
+            | Kind::Credential
+            | Kind::Member
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => {}
         }
     }
 
@@ -107,6 +123,7 @@ fn standing(row: &Row<Host>) -> impl PartialEq + use<> {
         row.is_going(),
         row.removed.is_some(),
         row.intent.inactive,
+        row.intent.evacuate,
         row.intent.labels.clone(),
         row.observation.link == AgentLink::Connected,
         row.decision.lost_since,

@@ -47,7 +47,16 @@ impl Controller for StackController {
                 let row = after.volumes.get_raw(change.id).or_else(|| before.volumes.get_raw(change.id));
                 going(row.and_then(|row| row.intent.stack))
             }
-            Kind::Account | Kind::Credential | Kind::Member | Kind::Setting | Kind::Host => None,
+            Kind::Account
+            | Kind::Credential
+            | Kind::Member
+            | Kind::Setting
+            | Kind::Host
+            | Kind::Secret
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => None,
         };
         if let Some(id) = parent {
             wake.key(id);

@@ -42,7 +42,12 @@ impl Controller for VolumeController {
             | Kind::Setting
             | Kind::Host
             | Kind::Stack
-            | Kind::Service => {}
+            | Kind::Service
+            | Kind::Secret
+            | Kind::Certificate
+            | Kind::Registry
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contract_protocol::{Position, Refusal};
 use contract_values::{HostId, ProjectId, Revision, StackId};
-use control_model::{Container, Kind, NetworkMode, Origin, Row, Tables};
+use control_model::{AnyRow, Container, Kind, NetworkMode, Origin, Row, Tables};
 use control_store::Change;
 use tokio::time::Instant;
 
@@ -86,7 +86,7 @@ async fn derive(shared: &Shared, hosts: Dirty) {
         }
         Counters::add(&shared.counters.derivations, 1);
         let position = Position { epoch: shared.store.epoch(), revision: tables.revision };
-        let assignment = Arc::new(control_plan::assignment(&tables, host));
+        let assignment = Arc::new(control_plan::assignment(&tables, &shared.options.vault, host));
         link.mailbox.set_target(Target { position, assignment });
         link.with_live(|live| live.derived = Some(position.revision));
         // Many hosts at once must not hold up everything else on this thread.
@@ -160,7 +160,22 @@ fn mark(old: &Tables, new: &Tables, changes: &[Change], dirty: &mut Dirty) {
                     }
                 }
             }
-            Kind::Account | Kind::Credential | Kind::Member | Kind::Setting => {}
+            // What opens registries and what secrets hold goes with the containers that use it.
+            Kind::Credential | Kind::Registry | Kind::Secret => {
+                let row = new.any(change.kind, id).or_else(|| old.any(change.kind, id));
+                let keeps = row
+                    .filter(|row| !matches!(row, AnyRow::Credential(row) if row.intent.registry.is_none()));
+                let project = keeps.and_then(|row| control_model::with_row!(&row, row => row.keys().project));
+                if let Some(project) = project {
+                    dirty.extend(hosts_of(new.containers.of_project(project)), revision);
+                }
+            }
+            Kind::Account
+            | Kind::Member
+            | Kind::Setting
+            | Kind::Certificate
+            | Kind::AuditLog
+            | Kind::ProjectTemplate => {}
         }
     }
     // A container may name another one of its stack, and which one that is depends on all that there are.

@@ -3,6 +3,7 @@
 //! Two total functions that name every field on both sides: adding a field to either stops the build here. What the
 //! platform keeps and shows but does not act on yet travels in `kept`, under its name in the API.
 
+mod files;
 mod show;
 
 use contract_api::launch::{
@@ -184,8 +185,6 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
     keep(&mut kept, "ip6", ip6);
     keep(&mut kept, "instanceLinks", instance_links);
     keep(&mut kept, "dataVolumeMounts", data_volume_mounts);
-    keep(&mut kept, "secrets", secrets);
-    keep(&mut kept, "configs", configs);
     keep(&mut kept, "healthCheck", health_check);
     keep(&mut kept, "drainTimeoutMs", drain_timeout_ms);
     keep(&mut kept, "instanceTriggeredStop", instance_triggered_stop);
@@ -401,6 +400,8 @@ pub fn spec_of(config: &LaunchConfig) -> Result<LaunchSpec, Invalid> {
             (driver.is_some() || !config.is_empty())
                 .then(|| LogConfig { driver: driver.unwrap_or_default(), options: config.clone() })
         }),
+        secrets: secrets.iter().map(files::secret_mount).collect::<Result<_, _>>()?,
+        files: configs.iter().map(files::file_mount).collect::<Result<_, _>>()?,
         kept,
     })
 }

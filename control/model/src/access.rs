@@ -1,6 +1,8 @@
 //! Accounts, credentials, environments, members and settings.
 
-use contract_values::{AccountId, HostId, Labels, ProjectId, Secret, Timestamp, kind};
+use contract_values::{
+    AccountId, HostId, Labels, ProjectId, ProjectTemplateId, RegistryId, Secret, Timestamp, kind,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{Body, Keys, Kind, Nothing, Object};
@@ -67,7 +69,9 @@ impl Object for Credential {
             project: intent.project,
             host: intent.host,
             name: intent.name.clone(),
-            unique: (!intent.public_value.is_empty()).then(|| intent.public_value.clone()),
+            // The name of a user of somebody else's registry is nobody's but that registry's.
+            unique: (!intent.public_value.is_empty() && intent.kind != CredentialKind::RegistryLogin)
+                .then(|| intent.public_value.clone()),
             ..Keys::default()
         }
     }
@@ -88,6 +92,8 @@ pub enum CredentialKind {
     Password,
     /// A signed-in browser or CLI.
     Session,
+    /// What lets hosts pull from a registry.
+    RegistryLogin,
 }
 
 /// A credential. The secret itself is never stored in the clear.
@@ -106,6 +112,8 @@ pub struct CredentialIntent {
     pub project: Option<ProjectId>,
     /// The host whose agent holds it.
     pub host: Option<HostId>,
+    /// The registry that it is for.
+    pub registry: Option<RegistryId>,
     /// The public half: key name, user name or session number.
     pub public_value: String,
     /// The hash of the secret half, in a form that names its algorithm.
@@ -145,6 +153,8 @@ pub struct ProjectIntent {
     pub inactive: bool,
     /// Seconds for which a host may be away before its containers run elsewhere; the setting when `None`.
     pub host_grace_seconds: Option<u32>,
+    /// The draft that it was made of.
+    pub template: Option<ProjectTemplateId>,
 }
 impl Body for ProjectIntent {}
 

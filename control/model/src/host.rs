@@ -48,6 +48,8 @@ pub struct HostIntent {
     pub address: Option<IpAddr>,
     /// Whether it takes no new work.
     pub inactive: bool,
+    /// Whether what services run on it shall run elsewhere.
+    pub evacuate: bool,
 }
 impl Body for HostIntent {}
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract_values::{Duration, ImageRef, Labels, PortMapping};
+use contract_values::{Duration, ImageRef, Labels, PortMapping, SecretId};
 use serde::{Deserialize, Serialize};
 
 /// Everything that the engine needs to make a container, before placement. Sizes are bytes.
@@ -121,6 +121,10 @@ pub struct LaunchSpec {
     pub health: Option<HealthCheck>,
     /// The engine's log driver.
     pub log: Option<LogConfig>,
+    /// Secrets of the environment, as files.
+    pub secrets: Vec<SecretMount>,
+    /// Files with a content that is no secret.
+    pub files: Vec<FileMount>,
     /// Fields of the API that the platform keeps and shows but does not act on yet.
     pub kept: serde_json::Map<String, serde_json::Value>,
 }
@@ -244,6 +248,42 @@ pub struct DeviceRequest {
     pub capabilities: Vec<Vec<String>>,
     /// Options of the driver.
     pub options: BTreeMap<String, String>,
+}
+
+/// A secret as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SecretMount {
+    /// The secret.
+    pub secret: Option<SecretId>,
+    /// Its name when it was given by name; it is looked up when the service is written.
+    pub name: String,
+    /// The file: a name below `/run/secrets`, or a whole path.
+    pub target: String,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its rights.
+    pub mode: u32,
+}
+
+/// A file in the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileMount {
+    /// The name of the config that it is.
+    pub config: String,
+    /// Its whole path.
+    pub target: String,
+    /// Its content in base64.
+    pub content: String,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its rights.
+    pub mode: u32,
 }
 
 /// One device.

@@ -12,6 +12,8 @@ mod host;
 mod launch;
 mod object;
 mod reason;
+mod record;
+mod sealed;
 mod seams;
 mod stack;
 pub mod state;
@@ -28,17 +30,22 @@ pub use container::{
 };
 pub use host::{AgentLink, Host, HostDecision, HostFacts, HostIntent, HostObservation};
 pub use launch::{
-    BuildSource, Device, DeviceRequest, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind, NetworkMode,
-    PullPolicy, Resources, RestartPolicy, Ulimit,
+    BuildSource, Device, DeviceRequest, FileMount, HealthCheck, LaunchSpec, LogConfig, Mount, MountKind,
+    NetworkMode, PullPolicy, Resources, RestartPolicy, SecretMount, Ulimit,
 };
 pub use object::{Body, Keys, Kind, Nothing, Object, Row, Unknown};
 pub use reason::{Reason, ReasonCode};
+pub use record::{AuditEntry, AuditIntent, AuthKind, ProjectTemplate, ProjectTemplateIntent, TemplateStack};
+pub use sealed::{
+    Certificate, CertificateFacts, CertificateIntent, Registry, RegistryIntent, SealedSecret,
+    SealedSecretIntent,
+};
 pub use seams::{Clock, Random};
 pub use stack::{
     Dependency, DependencyCondition, Service, ServiceDecision, ServiceIntent, ServiceKind, ServiceLink,
     ServiceObservation, Stack, StackIntent, VolumeTemplate,
 };
-pub use tables::{Table, Tables};
+pub use tables::{Difference, Table, Tables};
 pub use volume::{Volume, VolumeIntent, VolumeObservation};
 pub use write::{AnyRow, Part, Refused, Stored, Transaction, Write, apply};
 

@@ -30,11 +30,21 @@ pub enum Kind {
     Container,
     /// Volumes.
     Volume,
+    /// Secrets.
+    Secret,
+    /// Certificates.
+    Certificate,
+    /// Registries.
+    Registry,
+    /// The audit log.
+    AuditLog,
+    /// Drafts of environments.
+    ProjectTemplate,
 }
 
 impl Kind {
     /// All kinds, parents before children.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Account,
         Self::Credential,
         Self::Project,
@@ -45,6 +55,11 @@ impl Kind {
         Self::Service,
         Self::Container,
         Self::Volume,
+        Self::Secret,
+        Self::Certificate,
+        Self::Registry,
+        Self::AuditLog,
+        Self::ProjectTemplate,
     ];
 
     /// The name of the kind's table.
@@ -60,6 +75,11 @@ impl Kind {
             Self::Service => "service",
             Self::Container => "container",
             Self::Volume => "volume",
+            Self::Secret => "secret",
+            Self::Certificate => "certificate",
+            Self::Registry => "registry",
+            Self::AuditLog => "audit_log",
+            Self::ProjectTemplate => "project_template",
         }
     }
 }

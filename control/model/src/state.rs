@@ -199,13 +199,20 @@ pub fn container_state(container: &Row<Container>) -> PublicState {
     let restarting = container.intent.restarts_asked > seen.restarts_done && rank >= RunReport::Running;
     // Held without a reason: its service was switched off.
     let off = container.decision.held && reason.is_none();
-    let run = if off { ContainerRun::Stopped } else { container.intent.run };
+    let run = if off {
+        ContainerRun::Stopped
+    } else if native && seen.order_done >= container.intent.order {
+        // An order binds a native container until it is carried out; what it does later is its own affair.
+        ContainerRun::AsIs
+    } else {
+        container.intent.run
+    };
     match run {
         ContainerRun::AsIs => match rank {
             RunReport::Running => at("running"),
             RunReport::Assigned | RunReport::Preparing | RunReport::Starting => moving("starting", None),
             RunReport::Stopping => moving("stopping", None),
-            RunReport::Stopped => at("stopped"),
+            RunReport::Stopped => PublicState { message: seen.failure_text.clone(), ..at("stopped") },
             RunReport::Gone => at("removed"),
         },
         ContainerRun::Running => match rank {

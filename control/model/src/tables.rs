@@ -13,6 +13,8 @@ use crate::access::{Account, Credential, Member, Project, Setting};
 use crate::container::Container;
 use crate::host::Host;
 use crate::object::{Keys, Kind, Object, Row};
+use crate::record::{AuditEntry, ProjectTemplate};
+use crate::sealed::{Certificate, Registry, SealedSecret};
 use crate::stack::{Service, Stack};
 use crate::volume::Volume;
 use crate::write::AnyRow;
@@ -42,6 +44,16 @@ pub struct Tables {
     pub containers: Table<Container>,
     /// Volumes.
     pub volumes: Table<Volume>,
+    /// Secrets.
+    pub secrets: Table<SealedSecret>,
+    /// Certificates.
+    pub certificates: Table<Certificate>,
+    /// Registries.
+    pub registries: Table<Registry>,
+    /// The audit log.
+    pub audit: Table<AuditEntry>,
+    /// Drafts of environments.
+    pub templates: Table<ProjectTemplate>,
 }
 
 impl Tables {
@@ -58,6 +70,11 @@ impl Tables {
             AnyRow::Service(row) => self.services.put(row),
             AnyRow::Container(row) => self.containers.put(row),
             AnyRow::Volume(row) => self.volumes.put(row),
+            AnyRow::SealedSecret(row) => self.secrets.put(row),
+            AnyRow::Certificate(row) => self.certificates.put(row),
+            AnyRow::Registry(row) => self.registries.put(row),
+            AnyRow::AuditEntry(row) => self.audit.put(row),
+            AnyRow::ProjectTemplate(row) => self.templates.put(row),
         }
     }
 
@@ -74,6 +91,11 @@ impl Tables {
             Kind::Service => self.services.purge(id),
             Kind::Container => self.containers.purge(id),
             Kind::Volume => self.volumes.purge(id),
+            Kind::Secret => self.secrets.purge(id),
+            Kind::Certificate => self.certificates.purge(id),
+            Kind::Registry => self.registries.purge(id),
+            Kind::AuditLog => self.audit.purge(id),
+            Kind::ProjectTemplate => self.templates.purge(id),
         }
     }
 
@@ -90,6 +112,11 @@ impl Tables {
             Kind::Service => AnyRow::Service(self.services.get_raw(id)?.clone()),
             Kind::Container => AnyRow::Container(self.containers.get_raw(id)?.clone()),
             Kind::Volume => AnyRow::Volume(self.volumes.get_raw(id)?.clone()),
+            Kind::Secret => AnyRow::SealedSecret(self.secrets.get_raw(id)?.clone()),
+            Kind::Certificate => AnyRow::Certificate(self.certificates.get_raw(id)?.clone()),
+            Kind::Registry => AnyRow::Registry(self.registries.get_raw(id)?.clone()),
+            Kind::AuditLog => AnyRow::AuditEntry(self.audit.get_raw(id)?.clone()),
+            Kind::ProjectTemplate => AnyRow::ProjectTemplate(self.templates.get_raw(id)?.clone()),
         })
     }
 
@@ -106,10 +133,18 @@ impl Tables {
             Kind::Service => self.services.unique.get(unique),
             Kind::Container => self.containers.unique.get(unique),
             Kind::Volume => self.volumes.unique.get(unique),
+            Kind::Secret => self.secrets.unique.get(unique),
+            Kind::Certificate => self.certificates.unique.get(unique),
+            Kind::Registry => self.registries.unique.get(unique),
+            Kind::AuditLog => self.audit.unique.get(unique),
+            Kind::ProjectTemplate => self.templates.unique.get(unique),
         }
         .copied()
     }
 }
+
+/// A row as it was and as it is.
+pub type Difference<'a, O> = (Option<&'a Arc<Row<O>>>, Option<&'a Arc<Row<O>>>);
 
 /// The objects of one kind.
 #[derive(Clone, Debug)]
@@ -158,6 +193,20 @@ impl<O: Object> Table<O> {
         self.rows.values().filter(|row| row.removed.is_none())
     }
 
+    /// The rows that differ from an older picture of the table, as they were and as they are. It costs as much as
+    /// there are differences.
+    pub fn changed_since<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = Difference<'a, O>> {
+        use imbl::ordmap::DiffItem;
+        before.rows.diff(&self.rows).map(|item| match item {
+            DiffItem::Add(_, new) => (None, Some(new)),
+            DiffItem::Update { old: (_, old), new: (_, new) } => (Some(old), Some(new)),
+            DiffItem::Remove(_, old) => (Some(old), None),
+        })
+    }
+
     /// How many rows there are, removed ones included.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -171,6 +220,17 @@ impl<O: Object> Table<O> {
     /// The rows of an environment.
     pub fn of_project(&self, project: ProjectId) -> impl Iterator<Item = &Arc<Row<O>>> {
         self.under(&self.by_project, project.raw())
+    }
+
+    /// The rows of an environment whose ids come after one.
+    pub fn of_project_after(&self, project: ProjectId, after: i64) -> impl Iterator<Item = &Arc<Row<O>>> {
+        let ids = self.by_project.range((project.raw(), after)..=(project.raw(), i64::MAX));
+        ids.filter(move |(_, id)| *id > after).filter_map(|(_, id)| self.rows.get(id))
+    }
+
+    /// The rows whose ids come after one, removed ones included.
+    pub fn after(&self, after: i64) -> impl Iterator<Item = &Arc<Row<O>>> {
+        self.rows.range(after..).filter(move |(id, _)| **id > after).map(|(_, row)| row)
     }
 
     /// The rows of a stack.

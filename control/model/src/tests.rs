@@ -50,6 +50,23 @@ fn a_container_shows_the_word_of_the_compatible_machine() {
 }
 
 #[test]
+fn an_order_to_a_native_container_binds_until_it_is_carried_out() {
+    for (run, rank, while_ordered, when_done) in [
+        (ContainerRun::Running, RunReport::Stopped, "starting", "stopped"),
+        (ContainerRun::Stopped, RunReport::Running, "stopping", "running"),
+    ] {
+        let mut c = container(run, rank);
+        c.intent.origin = Origin::Native { host: HostId::new(1), docker_id: "abc".into() };
+        c.intent.order = 2;
+        c.observation.order_done = 1;
+        assert_eq!(container_state(&c).name, while_ordered);
+        c.observation.order_done = 2;
+        let state = container_state(&c);
+        assert_eq!((state.name, state.transitioning), (when_done, Transitioning::No));
+    }
+}
+
+#[test]
 fn a_failure_of_an_older_run_is_not_shown() {
     let mut c = container(ContainerRun::Running, RunReport::Stopped);
     c.observation.failure = Some(ReasonCode::CommandNotFound);
@@ -104,6 +121,11 @@ fn bodies_load_from_an_empty_document() {
     check::<ContainerIntent>();
     check::<ContainerDecision>();
     check::<ContainerObservation>();
+    check::<SealedSecretIntent>();
+    check::<CertificateIntent>();
+    check::<RegistryIntent>();
+    check::<AuditIntent>();
+    check::<ProjectTemplateIntent>();
     check::<VolumeIntent>();
     check::<VolumeObservation>();
 }

@@ -8,6 +8,8 @@ use crate::access::{Account, Credential, Member, Project, Setting};
 use crate::container::Container;
 use crate::host::Host;
 use crate::object::{Kind, Object, Row, Unknown};
+use crate::record::{AuditEntry, ProjectTemplate};
+use crate::sealed::{Certificate, Registry, SealedSecret};
 use crate::stack::{Service, Stack};
 use crate::tables::Tables;
 use crate::volume::Volume;
@@ -35,6 +37,16 @@ pub enum AnyRow {
     Container(Arc<Row<Container>>),
     /// A volume.
     Volume(Arc<Row<Volume>>),
+    /// A secret.
+    SealedSecret(Arc<Row<SealedSecret>>),
+    /// A certificate.
+    Certificate(Arc<Row<Certificate>>),
+    /// A registry.
+    Registry(Arc<Row<Registry>>),
+    /// An entry of the audit log.
+    AuditEntry(Arc<Row<AuditEntry>>),
+    /// A draft of environments.
+    ProjectTemplate(Arc<Row<ProjectTemplate>>),
 }
 
 /// An object that can be wrapped as [`AnyRow`].
@@ -57,7 +69,23 @@ macro_rules! stored {
         }
     )*};
 }
-stored!(Account, Credential, Project, Member, Setting, Host, Stack, Service, Container, Volume);
+stored!(
+    Account,
+    Credential,
+    Project,
+    Member,
+    Setting,
+    Host,
+    Stack,
+    Service,
+    Container,
+    Volume,
+    SealedSecret,
+    Certificate,
+    Registry,
+    AuditEntry,
+    ProjectTemplate
+);
 
 /// Runs a generic expression on whatever row it is.
 #[macro_export]
@@ -74,6 +102,11 @@ macro_rules! with_row {
             $crate::AnyRow::Service($row) => $body,
             $crate::AnyRow::Container($row) => $body,
             $crate::AnyRow::Volume($row) => $body,
+            $crate::AnyRow::SealedSecret($row) => $body,
+            $crate::AnyRow::Certificate($row) => $body,
+            $crate::AnyRow::Registry($row) => $body,
+            $crate::AnyRow::AuditEntry($row) => $body,
+            $crate::AnyRow::ProjectTemplate($row) => $body,
         }
     };
 }
@@ -218,6 +251,16 @@ impl Transaction {
             ..old.clone()
         };
         self.push(row, Part::FinishRemoval, None);
+    }
+
+    /// Takes a row away for good with one of the next writes: nobody needs to learn that it is gone.
+    pub fn forget<O: Stored>(&mut self, old: &Row<O>) {
+        let long_ago = Some(Timestamp(0));
+        self.push(
+            Row { removal_asked: long_ago, removed: long_ago, ..old.clone() },
+            Part::FinishRemoval,
+            None,
+        );
     }
 
     /// Demands that a row is still as it was when it was read.

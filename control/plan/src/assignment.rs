@@ -18,13 +18,15 @@ use control_model::{
 
 use crate::engine::{Surroundings, container_spec, limits};
 use crate::labels::engine_name;
+use crate::sealed::{files, registry_login};
 use crate::storage::volumes_of;
+use crate::vault::Vault;
 
 /// Everything that a host shall be.
-pub fn assignment(tables: &Tables, host: HostId) -> Assignment {
+pub fn assignment(tables: &Tables, vault: &Vault, host: HostId) -> Assignment {
     let mut assignment = Assignment::default();
     for row in tables.containers.of_host(host) {
-        if let Some(container) = assign_container(tables, row) {
+        if let Some(container) = assign_container(tables, vault, row) {
             assignment.containers.insert(row.id, container);
         } else if let Some((docker_id, order)) = native_order(row) {
             assignment.natives.insert(docker_id, order);
@@ -36,7 +38,7 @@ pub fn assignment(tables: &Tables, host: HostId) -> Assignment {
 }
 
 /// What a container shall be on its host; `None` when it shall not be there, or is not ours to make.
-pub fn assign_container(tables: &Tables, row: &Row<Container>) -> Option<ContainerAssignment> {
+pub fn assign_container(tables: &Tables, vault: &Vault, row: &Row<Container>) -> Option<ContainerAssignment> {
     let native = matches!(row.intent.origin, Origin::Native { .. });
     if native || row.is_going() || row.decision.retire_since.is_some() {
         return None;
@@ -54,6 +56,8 @@ pub fn assign_container(tables: &Tables, row: &Row<Container>) -> Option<Contain
             .filter(|peer| peer.decision.host == Some(host))
             .map(|peer| peer.id)
             .collect(),
+        files: files(tables, vault, row),
+        registry_login: registry_login(tables, vault, row),
     };
     Some(ContainerAssignment {
         name: engine_name(&row.intent.name, &row.uuid),

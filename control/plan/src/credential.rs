@@ -18,7 +18,8 @@ pub fn plan_credential(tables: &Tables, now: Timestamp, id: CredentialId) -> Pla
         CredentialKind::ApiKey
         | CredentialKind::AgentKey
         | CredentialKind::Password
-        | CredentialKind::Session => expires,
+        | CredentialKind::Session
+        | CredentialKind::RegistryLogin => expires,
     };
     if goes <= now {
         plan.tx.finish_removal(&**row);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use control_model::{Container, Dependency, DependencyCondition, Row, RunReport, Service, Tables};
 
 use crate::removal::{has_completed, has_failed, is_current, is_ready};
+use crate::sealed::missing_secret;
 
 /// How far a dependency is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum Progress {
 
 /// Says whether a service may start: the first of its dependencies that is not met, a failed one before a slow one.
 pub fn dependency_progress(tables: &Tables, service: &Row<Service>) -> Progress {
+    let intent = &service.intent;
+    if let Some(name) = missing_secret(tables, intent.project, &intent.launch.secrets) {
+        return Progress::Failed(format!("the secret {name}, which it uses, does not exist any more"));
+    }
     let mut waits = None;
     for dependency in &service.intent.depends_on {
         match one(tables, service, dependency) {

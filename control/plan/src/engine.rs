@@ -16,6 +16,10 @@ pub(crate) struct Surroundings {
     pub network: wire::NetworkAttachment,
     /// Containers whose volumes it shares.
     pub volumes_from: Vec<contract_values::ContainerId>,
+    /// Its secrets and configs.
+    pub files: Vec<wire::FileSpec>,
+    /// What opens the registry of its image.
+    pub registry_login: Option<wire::RegistryLogin>,
 }
 
 /// Describes a container to its host; `None` for what has no image and so is no container.
@@ -85,6 +89,9 @@ pub(crate) fn container_spec(
         restart: _,
         health,
         log,
+        // Resolved into `around`.
+        secrets: _,
+        files: _,
         // Not acted on.
         kept: _,
     } = &row.intent.launch;
@@ -115,6 +122,8 @@ pub(crate) fn container_spec(
         extra_hosts: extra_hosts.clone(),
         mounts: mounts.iter().map(|mount| mount_spec(tables, row, mount)).collect(),
         volumes_from: around.volumes_from,
+        files: around.files,
+        registry_login: around.registry_login,
         volume_driver: volume_driver.clone(),
         devices: devices.iter().map(device).collect(),
         device_cgroup_rules: device_cgroup_rules.clone(),

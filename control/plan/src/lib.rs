@@ -28,12 +28,14 @@ mod placement;
 mod ports;
 mod project;
 mod removal;
+mod sealed;
 mod service;
 mod settings;
 mod stack;
 mod storage;
 mod supply;
 mod touched;
+mod vault;
 mod volume;
 
 pub use assignment::{assign_container, assignment, native_order, stack_network, support};
@@ -51,6 +53,7 @@ pub use settings::Settings;
 pub use stack::plan_stack;
 pub use supply::{Demand, Plan, Supply};
 pub use touched::{gives_room, touched};
+pub use vault::{Vault, VaultError, certificate_place, credential_place, secret_place};
 pub use volume::plan_volume;
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ impl<'a> Planner<'a> {
     fn keep_up(&mut self, supply: &mut Supply) {
         let progress = dependency_progress(self.tables, self.service);
         self.reseat();
+        self.leave_evacuated();
         let slots = self.slots();
         let kept = self.drop_surplus(&slots);
         self.replace(&kept, &progress, supply);
@@ -267,7 +268,9 @@ impl<'a> Planner<'a> {
             busy += usize::from(serving);
             let exclusive = self.is_exclusive();
             for copy in slot.copies.iter().filter(|copy| copy.outdated && !copy.lost) {
-                if !copy.serves || exclusive {
+                // What can run nowhere else, because its data is here, goes on although the host is to be emptied.
+                let stays = copy.serves && copy.evacuating && !self.fits_elsewhere(copy.id);
+                if !copy.serves || (exclusive && !stays) {
                     self.retire(copy.id);
                 }
             }
@@ -286,6 +289,24 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+    }
+
+    fn fits_elsewhere(&mut self, id: i64) -> bool {
+        let intent = self.blank_intent();
+        self.placer.fits_without(ContainerId::new(id), &intent, &[])
+    }
+
+    /// Takes the copies away that are on hosts to be emptied, where each host has one and needs no successor.
+    fn leave_evacuated(&mut self) {
+        if self.global.is_none() {
+            return;
+        }
+        let rows = self.staying.values();
+        let leaves: Vec<i64> = rows
+            .filter(|(row, _)| Copy::of(self.tables, self.service, row).evacuating)
+            .map(|(row, _)| row.id.raw())
+            .collect();
+        leaves.into_iter().for_each(|id| self.retire(id));
     }
 
     /// Whether the newest copy of a slot has no host although it would have one without the others.

@@ -36,13 +36,19 @@ pub(crate) fn volume_of(tables: &Tables, intent: &ContainerIntent, mount: &Mount
     let default_driver = || intent.launch.volume_driver.clone().unwrap_or_else(|| "local".to_owned());
     let stack = intent.stack.and_then(|id| tables.stacks.get(id));
     let defined = stack.and_then(|stack| Some((stack, stack.intent.volumes.get(source)?)));
+    // One that was made by itself says how.
+    let by_itself = || {
+        let mut rows = tables.volumes.named(source).filter(|row| !row.is_going());
+        rows.find(|row| row.intent.project == intent.project && row.intent.template.is_none())
+    };
     let Some((stack, template)) = defined else {
+        let made = by_itself().map(|row| &row.intent);
         return Some(NamedVolume {
             name: source.clone(),
             template: None,
-            driver: default_driver(),
-            options: Default::default(),
-            labels: Labels::new(),
+            driver: made.map_or_else(default_driver, |made| made.driver.clone()),
+            options: made.map(|made| made.driver_options.clone()).unwrap_or_default(),
+            labels: made.map(|made| made.labels.clone()).unwrap_or_default(),
             external: false,
         });
     };

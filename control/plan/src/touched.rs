@@ -54,7 +54,12 @@ pub fn touched(before: &Tables, after: &Tables, kind: Kind, id: i64) -> BTreeSet
         | Kind::Member
         | Kind::Setting
         | Kind::Host
-        | Kind::Volume => {}
+        | Kind::Volume
+        | Kind::Secret
+        | Kind::Certificate
+        | Kind::Registry
+        | Kind::AuditLog
+        | Kind::ProjectTemplate => {}
     }
     entries
 }

@@ -204,7 +204,10 @@ async fn reset(
     for credential in tables.credentials.live().filter(|row| row.intent.account == Some(ADMIN)) {
         match credential.intent.kind {
             CredentialKind::Password | CredentialKind::Session => transaction.finish_removal(&**credential),
-            CredentialKind::ApiKey | CredentialKind::RegistrationToken | CredentialKind::AgentKey => {}
+            CredentialKind::ApiKey
+            | CredentialKind::RegistrationToken
+            | CredentialKind::AgentKey
+            | CredentialKind::RegistryLogin => {}
         }
     }
     if let Some(account) = tables.accounts.get(ADMIN).filter(|account| account.intent.inactive) {

@@ -12,6 +12,7 @@
 mod adapters;
 mod config;
 mod door;
+mod files;
 mod first;
 mod key;
 mod run;

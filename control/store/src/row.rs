@@ -7,8 +7,9 @@
 
 use contract_values::{Generation, Id, Revision, Timestamp};
 use control_model::{
-    Account, AnyRow, AuditEntry, Body, Certificate, Container, Credential, Host, Kind, Member, Object, Project,
-    ProjectTemplate, Registry, Row, SealedSecret, Service, Setting, Stack, Stored, Unknown, Volume, with_row,
+    Account, AnyRow, AuditEntry, Body, Certificate, Container, Credential, Host, Kind, Member, Object,
+    Project, ProjectTemplate, Registry, Row, SealedSecret, Service, Setting, Stack, Stored, Unknown, Volume,
+    with_row,
 };
 use serde_json::{Map, Value};
 

@@ -189,6 +189,16 @@ async fn lab_containers_started_by_hand_belong_to_the_picture() {
     site.wait_for_states(&[("other", "stopped")]).await;
     site.hosts[0].docker(&["rm", "other"]).await.unwrap();
     site.wait_for_states(&[]).await;
+    // A process that ends at once is told, and nobody waits for it.
+    site.hosts[0]
+        .docker(&["run", "--name", "brief", "lariat-test/busybox:1", "sh", "-c", "exit 3"])
+        .await
+        .unwrap_err();
+    site.wait_for_states(&[("brief", "stopped")]).await;
+    let start = site.run(&["start", "brief"]).await;
+    assert_eq!(start.code, 1, "{start:?}");
+    assert!(start.err.contains("ended at once, with code 3"), "{start:?}");
+    site.run(&["rm", "brief"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,60 +8,71 @@ fn service(name: &str, image: &str, rest: &str) -> String {
     format!("services:\n  {name}:\n    image: {image}\n{rest}")
 }
 
+/// Brings up a stack that cannot work, and gives what was said of it.
+async fn fails(site: &Site, stack: &str, text: &str, timeout: &str) -> String {
+    let file = format!("{stack}.yml");
+    site.server.file(&file, text);
+    let up = site.run(&["up", "-s", stack, "-f", &file, "--timeout", timeout]).await;
+    assert_eq!(up.code, 1, "{stack}: {}", up.err);
+    up.err
+}
+
+/// All at once: each waits most of its time, to see whether its trouble passes.
 #[tokio::test(flavor = "multi_thread")]
 async fn lab_files_that_cannot_work() {
     let site = Site::new("wrong", 1).await;
     let busybox = "lariat-test/busybox:1";
 
-    // Two services want one port of the only host.
-    let text = format!(
-        "services:\n  one:\n    image: {busybox}\n    command: sleep 1000\n    stop_grace_period: 1s\n    ports: [\"8080:80\"]\n  two:\n    image: {busybox}\n    command: sleep 1000\n    stop_grace_period: 1s\n    ports: [\"8080:80\"]\n"
+    let two_want_one_port = async {
+        let text = format!(
+            "services:\n  one:\n    image: {busybox}\n    command: sleep 1000\n    stop_grace_period: 1s\n    ports: [\"8080:80\"]\n  two:\n    image: {busybox}\n    command: sleep 1000\n    stop_grace_period: 1s\n    ports: [\"8080:80\"]\n"
+        );
+        let told = fails(&site, "ports", &text, "60").await;
+        assert!(told.contains("8080") && told.contains("hint: "), "{told}");
+        let states = site.states().await;
+        let running = states.iter().filter(|(name, state)| name.starts_with("ports-") && *state == "running");
+        assert_eq!(running.count(), 1, "the other one runs: {states:?}");
+    };
+    let image_that_nobody_may_look_for_elsewhere = async {
+        let text = service("web", "lariat-test/nowhere:9", "    pull_policy: never\n");
+        let told = fails(&site, "image", &text, "60").await;
+        assert!(told.contains("lariat-test/nowhere:9"), "{told}");
+        assert!(told.contains("docker load"), "{told}");
+    };
+    let registry_without_a_way_to_it = async {
+        let told = fails(&site, "registry", &service("web", "registry.invalid/nowhere:9", ""), "15").await;
+        assert!(told.contains("registry.invalid"), "{told}");
+    };
+    let command_that_ends_at_once = async {
+        let text = service("web", busybox, "    command: sh -c 'echo I give up; exit 3'\n");
+        let told = fails(&site, "crash", &text, "60").await;
+        assert!(told.contains("code 3") && told.contains("lariat logs"), "{told}");
+        let logs = site.run(&["logs", "--no-prefix", "crash/web"]).await.ok();
+        assert!(logs.starts_with("I give up\n"), "{logs}");
+    };
+    let command_that_is_not_in_the_image = async {
+        let text = service("web", busybox, "    command: [\"no-such-program\"]\n");
+        let told = fails(&site, "command", &text, "60").await;
+        assert!(told.contains("no-such-program"), "{told}");
+    };
+    let job_that_fails_is_not_done = async {
+        let job =
+            "    command: sh -c 'exit 4'\n    labels:\n      io.rancher.container.start_once: \"true\"\n";
+        let told = fails(&site, "job", &service("job", busybox, job), "60").await;
+        assert!(told.contains("code 4"), "{told}");
+    };
+    tokio::join!(
+        two_want_one_port,
+        image_that_nobody_may_look_for_elsewhere,
+        registry_without_a_way_to_it,
+        command_that_ends_at_once,
+        command_that_is_not_in_the_image,
+        job_that_fails_is_not_done,
     );
-    site.server.file("ports.yml", &text);
-    let up = site.run(&["up", "-s", "ports", "-f", "ports.yml"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("8080") && up.err.contains("hint: "), "{}", up.err);
-    assert_eq!(site.running(0).await.len(), 1, "the other one runs: {}", up.err);
-    site.run(&["rm", "-f", "ports"]).await.ok();
 
-    // The image is nowhere, and nobody may look for it elsewhere.
-    site.server.file("image.yml", &service("web", "lariat-test/nowhere:9", "    pull_policy: never\n"));
-    let up = site.run(&["up", "-s", "image", "-f", "image.yml"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("lariat-test/nowhere:9"), "{}", up.err);
-    assert!(up.err.contains("docker load"), "{}", up.err);
-    site.run(&["rm", "-f", "image"]).await.ok();
-
-    // There is no way to a registry.
-    site.server.file("registry.yml", &service("web", "registry.invalid/nowhere:9", ""));
-    let up = site.run(&["up", "-s", "registry", "-f", "registry.yml", "--timeout", "20"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("registry.invalid"), "{}", up.err);
-    site.run(&["rm", "-f", "registry"]).await.ok();
-
-    // The command ends at once.
-    site.server.file("crash.yml", &service("web", busybox, "    command: sh -c 'echo I give up; exit 3'\n"));
-    let up = site.run(&["up", "-s", "crash", "-f", "crash.yml", "--timeout", "60"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("code 3") && up.err.contains("lariat logs"), "{}", up.err);
-    let logs = site.run(&["logs", "--no-prefix", "crash/web"]).await.ok();
-    assert!(logs.starts_with("I give up\n"), "{logs}");
-    site.run(&["rm", "-f", "crash"]).await.ok();
-
-    // The command is not in the image.
-    site.server.file("command.yml", &service("web", busybox, "    command: [\"no-such-program\"]\n"));
-    let up = site.run(&["up", "-s", "command", "-f", "command.yml", "--timeout", "60"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("no-such-program"), "{}", up.err);
-    site.run(&["rm", "-f", "command"]).await.ok();
-
-    // A job that fails is not taken for one that is done.
-    let job = "    command: sh -c 'exit 4'\n    labels:\n      io.rancher.container.start_once: \"true\"\n";
-    site.server.file("job.yml", &service("job", busybox, job));
-    let up = site.run(&["up", "-s", "job", "-f", "job.yml", "--timeout", "60"]).await;
-    assert_eq!(up.code, 1, "{}", up.err);
-    assert!(up.err.contains("code 4"), "{}", up.err);
-    site.run(&["rm", "-f", "job"]).await.ok();
+    for stack in ["ports", "image", "registry", "crash", "command", "job"] {
+        site.run(&["rm", "-f", stack]).await.ok();
+    }
     assert_eq!(site.hosts[0].docker(&["ps", "--all", "--quiet"]).await.unwrap(), "");
 }
 

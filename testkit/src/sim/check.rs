@@ -232,7 +232,8 @@ fn host_unrest(tables: &Tables, host: &SimHost) -> Option<String> {
     if !standing.connected || !standing.settled || standing.unacknowledged > 0 {
         return Some(format!("the agent of {} is at work: {standing:?}", host.name));
     }
-    let shall = control_plan::assignment(tables, host.id);
+    let shall =
+        control_plan::assignment(tables, &control_dispatch::DispatchOptions::default().vault, host.id);
     let views = host.engine.containers();
     let mut there: BTreeMap<i64, Vec<&ContainerView>> = BTreeMap::new();
     for view in views.values() {

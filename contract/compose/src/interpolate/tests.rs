@@ -14,7 +14,7 @@ fn get(name: &str) -> Option<&'static str> {
 
 fn run(text: &str) -> Result<(String, Vec<String>), Fault> {
     let mut unset = Vec::new();
-    let out = expand(text, &get, &mut |name| unset.push(name.to_owned()))?;
+    let out = expand(text, &get, &mut |name| unset.push(name.to_owned()), false)?;
     Ok((out, unset))
 }
 
@@ -79,6 +79,20 @@ fn faults_name_the_piece() {
 #[test]
 fn unset_variables_are_heard_of() {
     assert_eq!(run("$X${Y}${Z:-1}").unwrap(), ("1".to_owned(), vec!["X".to_owned(), "Y".to_owned()]));
+}
+
+#[test]
+fn today_a_stray_dollar_stays() {
+    for (text, out) in
+        [("$", "$"), ("a$ b", "a$ b"), ("pa$5$$x${NO:-$}", "pa$5$x$"), ("$(date) $A", "$(date) one")]
+    {
+        let mut stray = 0;
+        let mut unset = |name: &str| stray += usize::from(name.is_empty());
+        assert_eq!(expand(text, &get, &mut unset, true).as_deref(), Ok(out), "{text}");
+        assert!(stray > 0, "{text}");
+        assert_eq!(run(text), Err(Fault::Dollar), "{text}");
+    }
+    assert_eq!(expand("${A", &get, &mut |_| {}, true), Err(Fault::Open));
 }
 
 proptest! {

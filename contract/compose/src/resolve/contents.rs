@@ -13,6 +13,7 @@ use crate::error::{Path, shorten};
 use crate::field::Field;
 use crate::project::Context;
 use crate::service::{Draft, Granted};
+use crate::support;
 use crate::words;
 use crate::yaml::Map;
 
@@ -148,11 +149,9 @@ fn one(cx: &mut Context<'_>, sort: Sort, name: &str, field: &Field<'_>, is_used:
             }
             "external" => input.external = value.boolean(report) == Some(true),
             "driver" | "driver_opts" if sort == Sort::Secret => {
-                value.notice(report, format!("`{key}` has no effect: the platform keeps secrets itself"))
+                value.ignored(report, key, support::SECRET_DRIVER);
             }
-            "template_driver" => {
-                value.notice(report, "`template_driver` has no effect: the content is taken as it is");
-            }
+            "template_driver" => value.ignored(report, key, support::TEMPLATE_DRIVER),
             _ => crate::service::unknown(key, *at, value.path, sort.known(), cx),
         }
     }
@@ -167,7 +166,7 @@ fn one(cx: &mut Context<'_>, sort: Sort, name: &str, field: &Field<'_>, is_used:
         if sort == Sort::Config {
             field.error(
                 &mut cx.report,
-                "there are no configs outside of a stack",
+                support::CONFIG_EXTERNAL,
                 "give the content here, with `file` or `content`; or make it a secret, which may be `external`",
             );
             return None;

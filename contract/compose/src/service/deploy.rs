@@ -5,6 +5,7 @@ use contract_api::launch::{RestartPolicy, UpgradeStrategy};
 use super::{Draft, process, resources, set_once, unknown};
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 
 /// The label that asks for one unit on every host.
 pub(crate) const GLOBAL: &str = "io.rancher.scheduler.global";
@@ -40,16 +41,8 @@ pub(super) fn read(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             "restart_policy" => restart_policy(value, draft, cx),
             "update_config" => update_config(value, draft, cx),
             "placement" => placement(value, draft, cx),
-            "rollback_config" => value.notice(
-                &mut cx.report,
-                "`rollback_config` has no effect: a rollback goes the way of an upgrade",
-            ),
-            "endpoint_mode" => {
-                value.notice(
-                    &mut cx.report,
-                    "`endpoint_mode` has no effect: names lead to the containers themselves",
-                );
-            }
+            "rollback_config" => value.ignored(&mut cx.report, key, support::ROLLBACK),
+            "endpoint_mode" => value.ignored(&mut cx.report, key, support::ENDPOINT),
             _ => unknown(key, *at, value.path, KNOWN, cx),
         }
     }
@@ -113,7 +106,7 @@ fn resources(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
                     }
                 }
                 ("reservations", "generic_resources") => {
-                    value.notice(&mut cx.report, "`generic_resources` have no effect");
+                    value.ignored(&mut cx.report, key, support::GENERIC);
                 }
                 ("limits", _) => unknown(key, *key_at, value.path, &["cpus", "memory", "pids"], cx),
                 _ => {
@@ -139,10 +132,7 @@ fn restart_policy(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             "max_attempts" => tries = value.count(report),
             "delay" | "window" => {
                 let _ = value.duration(report);
-                value.notice(
-                    report,
-                    format!("`{key}` has no effect: the platform waits longer after each try"),
-                );
+                value.ignored(report, key, support::DELAY);
             }
             _ => unknown(key, at, value.path, KNOWN, cx),
         }
@@ -167,7 +157,7 @@ fn update_config(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
                 strategy.start_first = first.or(strategy.start_first);
             }
             "failure_action" | "monitor" | "max_failure_ratio" => {
-                value.notice(report, format!("`{key}` has no effect yet"));
+                value.ignored(report, key, support::UPDATE);
             }
             _ => unknown(key, at, value.path, KNOWN, cx),
         }
@@ -198,7 +188,9 @@ fn placement(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
                             continue;
                         }
                     };
-                    let Some(name) = left.strip_prefix("node.labels.").or(left.strip_prefix("engine.labels.")) else {
+                    let Some(name) =
+                        left.strip_prefix("node.labels.").or(left.strip_prefix("engine.labels."))
+                    else {
                         item.notice(
                             &mut cx.report,
                             "this constraint has no effect: only labels of hosts, `node.labels.NAME`, choose among them",
@@ -214,10 +206,9 @@ fn placement(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
                     }
                 }
             }
-            "preferences" | "max_replicas_per_node" => value.notice(
-                &mut cx.report,
-                format!("`{key}` has no effect: units are spread over the hosts anyway; `io.rancher.scheduler.affinity` labels say more"),
-            ),
+            "preferences" | "max_replicas_per_node" => {
+                value.ignored(&mut cx.report, key, support::SPREAD);
+            }
             _ => unknown(key, *at, value.path, KNOWN, cx),
         }
     }

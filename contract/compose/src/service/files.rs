@@ -72,7 +72,7 @@ fn grants<'f>(field: &'f Field<'_>, folder: &str, cx: &mut Context<'_>) -> Vec<(
                 match key {
                     _ if value.is_null() && KNOWN.contains(&key) => {}
                     "source" => grant.source = value.filled_text(&mut cx.report).unwrap_or_default(),
-                    "target" => grant.target = value.filled_text(&mut cx.report),
+                    "target" => grant.target = value.optional_text(&mut cx.report),
                     "uid" => grant.uid = number(&value, cx),
                     "gid" => grant.gid = number(&value, cx),
                     "mode" => grant.mode = file_mode(&value, cx).map(|mode| format!("{mode:04o}")),

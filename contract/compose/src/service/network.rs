@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use contract_api::launch::{Dependency, DependencyCondition, ServiceLink};
 
-use super::{Draft, ports, unknown};
+use super::{Draft, old_words, ports, unknown};
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 use crate::yaml::Value;
 
 pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) -> bool {
@@ -65,6 +66,10 @@ fn link(field: &Field<'_>, cx: &mut Context<'_>) -> Option<(String, String)> {
         None => (text.as_str(), text.rsplit('/').next().unwrap_or(&text)),
     };
     let label = |part: &str| !part.is_empty() && part.len() <= 63;
+    if service.is_empty() && old_words(cx) {
+        field.notice(&mut cx.report, "the link names no service and has no effect");
+        return None;
+    }
     if service.is_empty() || !alias.split('.').all(label) || alias.len() > 253 {
         field.error(
             &mut cx.report,
@@ -116,6 +121,10 @@ fn depends_on(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     }
 }
 
+/// Managed networks that the old product's stacks name by their driver.
+const CNI_NETWORKS: &[&str] = &["ipsec", "vxlan", "per-host-subnet", "l2-flat", "transparent"];
+const CNI_LABEL: &str = "io.rancher.cni.network";
+
 fn network_mode(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     let Value::Scalar(scalar) = &field.node.value else {
         let _ = field.text(&mut cx.report);
@@ -126,6 +135,13 @@ fn network_mode(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
         None if text.is_empty() || text == "default" => {}
         None if matches!(text, "managed" | "host" | "bridge" | "none") => {
             draft.config().network_mode = Some(text.to_owned());
+        }
+        None if old_words(cx) && CNI_NETWORKS.contains(&text) => {
+            draft.config().labels.entry(CNI_LABEL.to_owned()).or_insert_with(|| text.to_owned());
+            field.notice(
+                &mut cx.report,
+                format!("`{text}` counts as the managed network: there is one in each environment"),
+            );
         }
         Some(("container" | "service", target)) if !target.is_empty() => {
             draft.config().network_mode = Some("container".to_owned());
@@ -174,12 +190,7 @@ fn networks(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
                     }
                 }
                 "mac_address" => mac_address(&setting, draft, cx),
-                _ if KNOWN.contains(&key) => setting.notice(
-                    &mut cx.report,
-                    format!(
-                        "`{key}` has no effect: addresses of the managed network are chosen by the platform"
-                    ),
-                ),
+                _ if KNOWN.contains(&key) => setting.ignored(&mut cx.report, key, support::ADDRESSES),
                 _ => unknown(key, key_at, setting.path, KNOWN, cx),
             }
         }

@@ -14,7 +14,7 @@ use crate::project::Context;
 
 /// The label that names the sidekicks of a service.
 pub(crate) const SIDEKICKS: &str = "io.rancher.sidekicks";
-const SELECTOR_LINK: &str = "io.rancher.service.selector.link";
+pub(crate) const SELECTOR_LINK: &str = "io.rancher.service.selector.link";
 const SELECTOR_CONTAINER: &str = "io.rancher.service.selector.container";
 /// Serialised metadata may have this many characters.
 const LONGEST_METADATA: usize = 1_048_576;

@@ -8,6 +8,7 @@ use super::{Draft, unknown};
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 use crate::words;
 
 /// What is wrong with a port, and the remedy.
@@ -17,10 +18,12 @@ pub(super) fn read(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     let items: Vec<_> = field.items(&mut cx.report).collect();
     let mut ports: Vec<PortMapping> = Vec::new();
     for item in items {
+        let mut says_tcp = false;
         let read = if item.node.as_map().is_some() {
             long(&item, cx)
         } else {
             let Some(text) = item.filled_text(&mut cx.report) else { continue };
+            says_tcp = text.ends_with("/tcp");
             short(&text)
         };
         let new = match read {
@@ -41,6 +44,9 @@ pub(super) fn read(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             break;
         }
         for port in new {
+            if says_tcp {
+                draft.tcp_ports.insert(port.private.get());
+            }
             if ports.contains(&port) {
                 continue;
             }
@@ -210,14 +216,23 @@ fn long(field: &Field<'_>, cx: &mut Context<'_>) -> Result<Vec<PortMapping>, Fau
                 }
             }
             "mode" => match value.node.as_text() {
-                Some("host" | "ingress") => {}
+                Some("host" | "ingress") => {
+                    let why = support::PORT_MODE;
+                    let message = format!("`mode` has no effect: {why}");
+                    cx.report.notice_once("port mode", value.at(), value.path, message);
+                }
                 other => value.error(
                     &mut cx.report,
                     "the mode of a port is `host` or `ingress`",
                     words::did_you_mean(other.unwrap_or(""), &["host", "ingress"]),
                 ),
             },
-            "name" | "app_protocol" => {}
+            "name" | "app_protocol" => {
+                if value.text(&mut cx.report).is_some() {
+                    let message = format!("`{key}` has no effect: {}", support::PORT_NAME);
+                    cx.report.notice_once(&format!("port {key}"), value.at(), value.path, message);
+                }
+            }
             _ => unknown(key, at, value.path, KNOWN, cx),
         }
     }
@@ -238,7 +253,18 @@ pub(super) fn expose(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>)
     let items: Vec<_> = field.items(&mut cx.report).collect();
     for item in items {
         let Some(text) = item.filled_text(&mut cx.report) else { continue };
-        let read = if text.contains(':') {
+        let pair = text.split_once(':').filter(|_| super::old_words(cx));
+        let read = if let Some((source, target)) = pair {
+            // A balancer of the old sort: where it listens, and the port of its targets.
+            let (source, target) = (short(source), short(target));
+            if let (Ok([source]), Ok([target])) = (source.as_deref(), target.as_deref()) {
+                draft.exposed_targets.insert(source.private.get(), target.private.get());
+                if target.transport == Transport::Tcp && text.ends_with("/tcp") {
+                    draft.tcp_ports.insert(source.private.get());
+                }
+            }
+            source
+        } else if text.contains(':') {
             Err((
                 format!("`{}` publishes a port, which `expose` does not", shorten(&text)),
                 "write it below `ports`".to_owned(),
@@ -253,6 +279,9 @@ pub(super) fn expose(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>)
                 "remove `expose`: services reach each other on every port",
             ),
             Ok(ports) => {
+                if text.ends_with("/tcp") {
+                    draft.tcp_ports.extend(ports.iter().map(|port| port.private.get()));
+                }
                 for port in ports {
                     let text = match port.transport {
                         Transport::Tcp => port.private.to_string(),

@@ -8,6 +8,7 @@ use crate::document::Dialect;
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 use crate::words;
 use crate::yaml::Value;
 
@@ -68,14 +69,16 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
             draft.config().log_config.get_or_insert_default().config = config;
         }
         "pull_policy" => pull_policy(field, draft, cx),
+        "pull_refresh_after" => {
+            if field.duration(report).is_some() {
+                field.ignored(report, key, support::REFRESH);
+            }
+        }
         "platform" => draft.config().platform = field.filled_text(report),
         "runtime" => draft.config().runtime = field.filled_text(report),
         "container_name" => {
             if field.filled_text(report).is_some() {
-                field.notice(
-                    report,
-                    "`container_name` has no effect: a service may have many containers, which are named after it",
-                );
+                field.ignored(report, key, support::CONTAINER_NAME);
             }
         }
         "healthcheck" => healthcheck(field, draft, cx),
@@ -214,7 +217,7 @@ fn logging(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
     for (key, at, value) in entries {
         match key {
             _ if value.is_null() && matches!(key, "driver" | "options") => {}
-            "driver" => logging.driver = value.filled_text(&mut cx.report),
+            "driver" => logging.driver = value.optional_text(&mut cx.report),
             "options" => logging.config = value.text_map(&mut cx.report, false),
             _ => unknown(key, at, value.path, &["driver", "options"], cx),
         }

@@ -8,6 +8,7 @@ use super::{Draft, old_words, set_once, unknown};
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 use crate::words;
 use crate::yaml::Value;
 
@@ -59,7 +60,6 @@ const CAPABILITIES: &[&str] = &[
 
 pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) -> bool {
     let old_words = old_words(cx);
-    let alone = draft.alone;
     let report = &mut cx.report;
     let config = draft.config();
     match key {
@@ -111,19 +111,30 @@ pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Con
         "device_cgroup_rules" => config.device_cgroup_rules = field.texts(report),
         "gpus" => gpus(field, draft, cx),
         "attach" | "develop" => {
-            field.notice(report, format!("`{key}` has no effect: it is for a developer's own machine"));
+            field.ignored(report, key, support::DEVELOPER);
         }
-        "driver_opts" => field.notice(report, "`driver_opts` has no effect on a service"),
-        "post_start" | "pre_stop" | "models" | "provider" | "use_api_socket" | "credential_spec" => field
-            .error(
+        "driver_opts" => field.ignored(report, key, support::DRIVER_OPTS),
+        "credential_spec" => field.ignored(report, key, support::WINDOWS),
+        "post_start" | "pre_start" | "pre_stop" => {
+            field.error(
                 report,
-                format!("`{key}` is not available yet"),
-                if alone {
-                    "remove it from the container"
-                } else {
-                    "remove it, or do its work in the command of the container"
-                },
-            ),
+                format!("`{key}` is not available: {}", support::HOOKS),
+                "do its work in the entry point of the container, or in a service of its own that runs once",
+            );
+        }
+        "models" | "provider" | "use_api_socket" => {
+            let (why, remedy) = match key {
+                "models" => {
+                    (support::MODELS, "run the model as a service, and name its address in `environment`")
+                }
+                "provider" => (
+                    support::PROVIDER,
+                    "run it as a service with an `image`, or name its address in `environment`",
+                ),
+                _ => (support::SOCKET, "if it must have them, mount `/var/run/docker.sock` below `volumes`"),
+            };
+            field.error(report, format!("`{key}` is not available: {why}"), remedy);
+        }
         _ => return false,
     }
     true
@@ -355,6 +366,14 @@ fn devices(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) {
             item.error(&mut cx.report, "the device has no `source`", "add `source: /dev/…`");
             continue;
         };
+        if let Some(odd) = rights.as_deref().filter(|rights| !rights.chars().all(|c| "rwm".contains(c))) {
+            item.error(
+                &mut cx.report,
+                format!("`{}` are no rights on a device", shorten(odd)),
+                "write some of `r`, `w` and `m`",
+            );
+            continue;
+        }
         let target = target.unwrap_or_else(|| source.clone());
         draft.config().devices.push(match rights {
             Some(rights) => format!("{source}:{target}:{rights}"),

@@ -8,6 +8,7 @@ use super::{Draft, files, unknown};
 use crate::error::shorten;
 use crate::field::Field;
 use crate::project::Context;
+use crate::support;
 use crate::words;
 
 pub(super) fn read(key: &str, field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) -> bool {
@@ -234,7 +235,11 @@ fn long(field: &Field<'_>, draft: &mut Draft, cx: &mut Context<'_>) -> Option<St
             "source" => from = value.filled_text(&mut cx.report).map(|text| (text, *value)),
             "target" => mount.target = value.filled_text(&mut cx.report).unwrap_or_default(),
             "read_only" => mount.read_only = value.boolean(&mut cx.report).filter(|only| *only),
-            "consistency" => drop(value.text(&mut cx.report)),
+            "consistency" => {
+                if value.text(&mut cx.report).is_some() {
+                    value.ignored(&mut cx.report, key, support::CONSISTENCY);
+                }
+            }
             "bind" | "volume" | "tmpfs" | "image" => settings(value, &mut mount, &mut options, cx),
             "cluster" => value.notice(&mut cx.report, "the settings of cluster volumes have no effect"),
             _ => unknown(key, *at, value.path, KNOWN, cx),
@@ -358,7 +363,7 @@ fn settings(field: &Field<'_>, mount: &mut EngineMount, options: &mut Vec<String
             "subpath" => mount.subpath = value.filled_text(report),
             "size" => mount.tmpfs_size = value.bytes(report),
             "mode" => mount.tmpfs_mode = files::file_mode(&value, cx),
-            "recursive" | "labels" => value.notice(report, format!("`{key}` has no effect yet")),
+            "recursive" | "labels" => value.ignored(report, key, support::MOUNT),
             _ => unknown(key, at, value.path, KNOWN, cx),
         }
     }

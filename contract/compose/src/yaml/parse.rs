@@ -249,18 +249,16 @@ impl Loader<'_> {
                     Slot::Vacant(slot) => {
                         slot.insert(Entry { at, node });
                     }
-                    Slot::Occupied(slot) => {
-                        let first = slot.get().at.line;
+                    Slot::Occupied(mut slot) => {
                         let name = slot.key().clone();
-                        *key = Some((name.clone(), at));
-                        self.fault(
-                            at,
-                            format!(
-                                "the key `{}` stands here for the second time; the first is in line {first}",
-                                shorten(&name)
-                            ),
-                            "keep one of the two",
+                        let first = slot.insert(Entry { at, node }).at.line;
+                        let message = format!(
+                            "the key `{}` stands here for the second time; the first is in line {first}",
+                            shorten(&name)
                         );
+                        *key = Some((name, at));
+                        let path = self.path();
+                        self.report.double(at, path, message);
                         if let Some(Frame { content: Content::Map { key, .. }, .. }) = self.stack.last_mut() {
                             *key = None;
                         }
@@ -361,8 +359,8 @@ fn explain(file: u16, text: &str, error: &ScanError, path: String, open: Option<
     } else if line.trim_start().starts_with("{{") || line.trim_start().starts_with("{%") {
         at.column = number(line.len() - line.trim_start().len() + 1);
         (
-            "the line looks like a template, and templates are not available yet".to_owned(),
-            "render the template first, or put the text in quotes".to_owned(),
+            "the line looks like a template of another language than the platform's".to_owned(),
+            "fill it in first, or put the text in quotes; the platform's templates name `.Values`".to_owned(),
         )
     } else if info.contains("quoted scalar")
         && (info.contains("end of stream")

@@ -139,9 +139,10 @@ fn values_of_variables_are_never_repeated() {
     assert!(!said.contains("hunter2"), "{said}");
     for value in ["hunt$2er", "hunt${er", "hunt${1er}", "hunt$"] {
         let said =
-            read(&format!("services:\n  a:\n    image: x\n    environment: {{P: '{value}'}}\n")).unwrap_err();
+            read(&format!("version: '2'\nservices: {{a: {{image: x, environment: {{P: '{value}'}}}}}}\n"))
+                .unwrap_err();
         assert!(
-            said.starts_with("docker-compose.yml:4:22: services.a.environment.P: a `$")
+            said.starts_with("docker-compose.yml:2:43: services.a.environment.P: a `$")
                 || said.contains("`${…}` is not"),
             "{said}"
         );

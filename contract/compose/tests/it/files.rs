@@ -9,6 +9,122 @@ fn services(files: &[(&str, &str)]) -> Value {
     serde_json::to_value(&plan.services).unwrap()
 }
 
+#[test]
+fn tags_work_on_whole_entries_and_in_old_files() {
+    let names = |over: &str| {
+        let base = "services: {a: {image: x, ports: ['80']}, b: {image: y}}\nvolumes: {v: {driver: d}}\n";
+        let plan = read_all(&[("docker-compose.yml", base), ("over.yml", over)], &[]).unwrap();
+        let names: Vec<_> = plan.services.iter().map(|service| service.name.clone()).collect();
+        (names.join(" "), plan.services[0].launch_config.ports.len(), plan.volumes.len())
+    };
+    assert_eq!(names("services: {b: !reset {}}\nvolumes: {v: !reset null}\n"), ("a".into(), 1, 0));
+    assert_eq!(names("services: {a: !override {image: z}}\n"), ("a b".into(), 0, 1));
+    let old = services(&[
+        ("docker-compose.yml", "version: '2'\nservices: {a: {image: x, command: [x], cap_add: [KILL]}}\n"),
+        ("over.yml", "version: '2'\nservices: {a: {command: !reset null, cap_add: !override [CHOWN]}}\n"),
+    ]);
+    assert_eq!(old[0]["launchConfig"], json!({"imageUuid": "docker:x", "capAdd": ["CHOWN"]}));
+}
+
+#[test]
+fn secrets_and_configs_of_one_place_are_merged() {
+    let tail =
+        "secrets: {s: {external: true}, t: {external: true}}\nconfigs: {c: {content: x}, d: {content: y}}\n";
+    let plan = services(&[
+        (
+            "docker-compose.yml",
+            &format!(
+                "services: {{a: {{image: x, secrets: [s, t], configs: [{{source: c, target: /c}}]}}}}\n{tail}"
+            ),
+        ),
+        (
+            "over.yml",
+            "services: {a: {secrets: [{source: t, target: s}], configs: [{source: d, target: /c}]}}\n",
+        ),
+    ]);
+    assert_eq!(
+        plan[0]["launchConfig"],
+        json!({
+            "imageUuid": "docker:x",
+            "secrets": [{"secret": "t", "name": "t"}, {"secret": "t", "name": "s"}],
+            "configs": [{"config": "d", "target": "/c"}],
+        })
+    );
+}
+
+#[test]
+fn an_included_project_brings_its_variables_and_its_folder() {
+    let inner = "services: {i: {image: 'i:${TAG:-none}', env_file: [own.env], volumes: ['./d:/d']}}\n";
+    let files = |include: &str| {
+        let text = format!("services: {{a: {{image: 'a:${{TAG:-none}}'}}}}\ninclude:\n- {include}\n");
+        let plan = services(&[
+            ("docker-compose.yml", &text),
+            ("+sub/inc.yml", inner),
+            ("+sub/.env", "TAG=1\n"),
+            ("+sub/own.env", "A=sub\n"),
+            ("+other/.env", "TAG=2\n"),
+            ("+other/own.env", "A=other\n"),
+        ]);
+        let config = &plan[1]["launchConfig"];
+        assert_eq!(plan[0]["launchConfig"]["imageUuid"], "docker:a:none");
+        format!("{} {} {}", config["imageUuid"], config["environment"]["A"], config["dataVolumes"][0])
+    };
+    assert_eq!(files("sub/inc.yml"), r#""docker:i:1" "sub" "/srv/demo/sub/d:/d""#);
+    assert_eq!(
+        files("{path: sub/inc.yml, project_directory: other}"),
+        r#""docker:i:2" "other" "/srv/demo/other/d:/d""#
+    );
+    assert_eq!(
+        files("{path: sub/inc.yml, env_file: other/.env}"),
+        r#""docker:i:2" "sub" "/srv/demo/sub/d:/d""#
+    );
+}
+
+#[test]
+fn names_that_dns_cannot_hold_stay_as_second_names() {
+    let text = "services:
+  my_web:
+    image: x
+    links: [my_db, 'my_db:database']
+    depends_on: {my_db: {condition: service_started}}
+    labels: {io.rancher.sidekicks: log_er}
+  my_db: {image: y, networks: {default: {aliases: [sql]}}}
+  log_er: {image: z, network_mode: 'service:my_web', volumes_from: [my_web]}
+  v2.api: {image: x, network_mode: host}
+";
+    let plan = read_all(&[("docker-compose.yml", text)], &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(
+        serde_json::to_value(&plan.services).unwrap(),
+        json!([
+            {
+                "name": "my-web",
+                "launchConfig": {
+                    "labels": {"io.rancher.sidekicks": "log-er"}, "imageUuid": "docker:x", "netAlias": ["my_web"],
+                },
+                "secondaryLaunchConfigs": [{
+                    "name": "log-er", "imageUuid": "docker:z", "networkMode": "container",
+                    "networkLaunchConfig": "my-web", "dataVolumesFromLaunchConfigs": ["my-web"],
+                }],
+                "links": [{"service": "my-db", "alias": "my_db"}, {"service": "my-db", "alias": "database"}],
+                "dependsOn": [{"service": "my-db", "condition": "started"}],
+            },
+            {"name": "my-db", "launchConfig": {"imageUuid": "docker:y", "netAlias": ["sql", "my_db"]}},
+            {"name": "v2-api", "launchConfig": {"imageUuid": "docker:x", "networkMode": "host"}},
+        ])
+    );
+    assert_eq!(
+        plan.notices[0].to_string(),
+        "docker-compose.yml:2:3: services.my_web: the service is called `my-web` here, since names in DNS hold \
+         letters, digits and `-` only; `my_web` leads to it too"
+    );
+    crate::apps::round_trip(&plan);
+    let said = error(&[("docker-compose.yml", "services: {a_b: {image: x}, a-b: {image: x}}\n")]);
+    assert!(said.contains("services.a_b: `a_b` and `a-b` would have the same name in DNS: `a-b`"), "{said}");
+    let said = error(&[("docker-compose.yml", "services: {'a b': {image: x}, '_': {image: x}}\n")]);
+    assert!(said.contains("services.a b: a service cannot be called so"), "{said}");
+    assert!(said.contains("services._: a service cannot be called so"), "{said}");
+}
+
 fn error(files: &[(&str, &str)]) -> String {
     read_all(files, &[]).map(|plan| serde_json::to_string(&plan).unwrap()).unwrap_err()
 }

@@ -142,7 +142,7 @@ fn kinds_of_services() {
         said,
         [
             r#"{"name":"lb","kind":"loadBalancerService","lbConfig":{"port_rules":[{"source_port":80,"target_port":80,"service":"web","protocol":"http"}]}}"#,
-            r#"{"name":"old","kind":"loadBalancerService","links":[{"service":"web","alias":"web"}]}"#,
+            r#"{"name":"old","kind":"loadBalancerService"}"#,
             r#"{"name":"ext","kind":"externalService","healthCheck":{"port":1},"externalIpAddresses":["1.2.3.4"]}"#,
             r#"{"name":"cname","kind":"externalService","hostname":"example.org"}"#,
             r#"{"name":"alias","kind":"dnsService","links":[{"service":"web","alias":"web"}]}"#,

@@ -21,7 +21,7 @@ async fn the_complete_set_comes_once_and_then_steps() {
     let second = world.add_container(2, host, 0).await;
     agent.step(&mut position, &mut assignment).await;
     assert_eq!(assignment.containers.keys().copied().collect::<Vec<_>>(), [first, second]);
-    assert_eq!(assignment, control_plan::assignment(&world.store.snapshot(), host));
+    assert_eq!(assignment, control_plan::assignment(&world.store.snapshot(), &vault(), host));
 
     world.change(|tx, tables| tx.ask_removal(tables.containers.get(first).unwrap())).await;
     agent.step(&mut position, &mut assignment).await;
@@ -106,7 +106,7 @@ async fn a_large_assignment_arrives_whole() {
         world.add_container(number, host, 100_000).await;
     }
     let (_agent, _, assignment) = world.connect(host, "run").await;
-    assert_eq!(assignment, control_plan::assignment(&world.store.snapshot(), host));
+    assert_eq!(assignment, control_plan::assignment(&world.store.snapshot(), &vault(), host));
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,6 +186,11 @@ async fn a_feed_that_was_cut_off_misses_nothing() {
         while assignment.containers.len() < 50 {
             agent.step(position, assignment).await;
         }
-        assert_eq!(*assignment, control_plan::assignment(&world.store.snapshot(), agent.host));
+        assert_eq!(*assignment, control_plan::assignment(&world.store.snapshot(), &vault(), agent.host));
     }
+}
+
+/// The vault of a dispatch that was given none.
+pub fn vault() -> control_plan::Vault {
+    control_dispatch::DispatchOptions::default().vault
 }

@@ -264,7 +264,7 @@ async fn settle(world: &World, models: &mut [Model]) {
         assert_eq!(model.unacknowledged.len(), 0, "{host} waits: {:?}", world.dispatch.status());
         let (position, assignment) = model.ledger.as_ref().unwrap();
         assert_eq!(position.epoch, world.store.epoch());
-        let wanted = control_plan::assignment(&tables, host);
+        let wanted = control_plan::assignment(&tables, &crate::assignments::vault(), host);
         let ids = |assignment: &Assignment| assignment.containers.keys().copied().collect::<Vec<_>>();
         assert_eq!(ids(assignment), ids(&wanted), "{host}");
         assert!(*assignment == wanted, "{host}");

@@ -4,7 +4,7 @@ use contract_api::launch::LaunchConfig;
 use contract_values::{ContainerId, HostId, ProjectId, StackId};
 use control_model::{Container, ContainerIntent, ContainerRun, Origin, Row, Tables};
 
-use crate::app::{AppError, Cx, ErrorCode};
+use crate::app::{AppError, Cx, ErrorCode, service};
 use crate::launch::spec_of;
 
 /// How many containers one request may make.
@@ -74,7 +74,7 @@ pub async fn create_containers(cx: &Cx, input: ContainerCreate) -> Result<Vec<Co
                 name: name.clone(),
                 description: input.description.clone(),
                 origin: Origin::Standalone,
-                launch: launch.clone(),
+                launch: service::launch_of(tables, project, &launch, None, &[])?,
                 run: if input.start { ContainerRun::Running } else { ContainerRun::Stopped },
                 requested_host: input.host,
                 ..ContainerIntent::default()

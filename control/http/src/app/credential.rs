@@ -237,6 +237,9 @@ pub async fn sign_in(cx: &Cx, user: &str, password: Secret) -> Result<SignedIn, 
         .get(account)
         .filter(|row: &&std::sync::Arc<Row<Account>>| !row.is_going() && !row.intent.inactive)
         .ok_or_else(wrong)?;
+    if let Some(audit) = &cx.audit {
+        audit.note_account(account);
+    }
     let public = new_public_value(&cx.shared.random);
     let intent = CredentialIntent {
         kind: CredentialKind::Session,

@@ -1,6 +1,7 @@
 //! Hosts: what people may change, and how an agent registers one.
 
 use contract_values::{CredentialId, HostId, Labels, ProjectId};
+use control_model::state::credential_usable;
 use control_model::{AgentLink, Credential, CredentialIntent, CredentialKind, Host, HostIntent, Row, Tables};
 
 use crate::app::{AppError, Cx, ErrorCode};
@@ -53,8 +54,30 @@ pub async fn update_host(cx: &Cx, id: HostId, update: HostUpdate) -> Result<(), 
 pub async fn set_active(cx: &Cx, id: HostId, active: bool) -> Result<(), AppError> {
     cx.commit(|tables, transaction| {
         let host = live_host(tables, id)?;
-        if host.intent.inactive == active {
-            transaction.set_intent(host, HostIntent { inactive: !active, ..host.intent.clone() });
+        let intent = HostIntent {
+            inactive: !active,
+            evacuate: host.intent.evacuate && !active,
+            ..host.intent.clone()
+        };
+        if intent != host.intent {
+            transaction.set_intent(host, intent);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Empties a host: it takes no new work, and what services run on it is made elsewhere, one after the other, before it
+/// ends here. Containers of their own and those whose data is on this host stay.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] when it is gone.
+pub async fn evacuate(cx: &Cx, id: HostId) -> Result<(), AppError> {
+    cx.commit(|tables, transaction| {
+        let host = live_host(tables, id)?;
+        if !host.intent.evacuate || !host.intent.inactive {
+            transaction
+                .set_intent(host, HostIntent { inactive: true, evacuate: true, ..host.intent.clone() });
         }
         Ok(())
     })
@@ -210,7 +233,7 @@ pub fn registration_token(cx: &Cx, project: ProjectId) -> Option<CredentialId> {
         .of_project(project)
         .find(|credential| {
             !credential.is_going()
-                && !credential.intent.inactive
+                && credential_usable(&credential.intent, cx.now)
                 && credential.intent.kind == CredentialKind::RegistrationToken
         })
         .map(|credential| credential.id)

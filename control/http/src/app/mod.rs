@@ -4,16 +4,22 @@
 //! or an [`AppError`].
 
 pub mod account;
+pub mod audit;
+pub mod certificate;
 pub mod container;
 pub mod credential;
 pub mod export;
 pub mod host;
+pub mod policy;
 pub mod project;
 pub mod readiness;
+pub mod registry;
+pub mod secret;
 pub mod service;
 pub mod setting;
 pub mod setup;
 pub mod stack;
+pub mod template;
 pub mod volume;
 
 use std::net::IpAddr;
@@ -21,8 +27,9 @@ use std::sync::Arc;
 
 pub use contract_api::ErrorCode;
 use contract_api::{Invalid, Role};
-use contract_values::{AccountId, Id, ProjectId, Timestamp};
-use control_model::{Refused, Stored, Tables, Transaction};
+use contract_values::{AccountId, Id, ProjectId, Secret, Timestamp};
+use control_model::{AuditEntry, Kind, Refused, Stored, Tables, Transaction};
+use control_plan::Vault;
 use control_store::CommitError;
 
 use crate::Shared;
@@ -104,6 +111,8 @@ pub struct Cx {
     pub scope: Scope,
     /// From where.
     pub client_ip: IpAddr,
+    /// The entry of the audit log that this will be, if it changes something.
+    pub audit: Option<Arc<audit::Audit>>,
 }
 
 /// How often a write is tried anew when others write the same rows.
@@ -145,6 +154,13 @@ impl Cx {
         new_uuid(&self.shared.random)
     }
 
+    /// Seals a text for the row that `place` names.
+    pub fn seal(&self, place: &str, text: &Secret) -> Secret {
+        let mut nonce = [0; Vault::NONCE];
+        (self.shared.random)(&mut nonce);
+        self.shared.vault.seal(place, text, nonce)
+    }
+
     /// A fresh id.
     ///
     /// # Errors
@@ -162,16 +178,40 @@ impl Cx {
         &self,
         build: impl Fn(&Tables, &mut Transaction) -> Result<T, AppError>,
     ) -> Result<T, AppError> {
+        self.commit_audited(build, false).await
+    }
+
+    /// The same; with `always` also when there is nothing to write but the entry of the audit log.
+    async fn commit_audited<T>(
+        &self,
+        build: impl Fn(&Tables, &mut Transaction) -> Result<T, AppError>,
+        always: bool,
+    ) -> Result<T, AppError> {
+        let audit = match self.audit.as_ref().filter(|audit| audit.is_open()) {
+            Some(audit) => Some((audit, self.new_id::<AuditEntry>().await?, self.new_uuid())),
+            None => None,
+        };
         for _ in 0..MOST_ATTEMPTS {
             let tables = self.shared.store.snapshot();
             let mut transaction = Transaction::new(self.now);
             let value = build(&tables, &mut transaction)?;
-            if transaction.is_empty() {
+            if transaction.is_empty() && !always {
                 return Ok(value);
             }
+            policy::check(self, &tables, &transaction)?;
+            if let Some((audit, id, uuid)) = &audit {
+                audit.write(&tables, &mut transaction, *id, uuid);
+            }
             match self.shared.store.commit(transaction).await {
-                Ok(_) => return Ok(value),
+                Ok(_) => {
+                    if let Some((audit, ..)) = &audit {
+                        audit.close();
+                    }
+                    return Ok(value);
+                }
                 Err(CommitError::Refused(Refused::Stale { .. })) => {}
+                // Somebody else's entry has taken the same old one along.
+                Err(CommitError::Refused(Refused::Missing { kind: Kind::AuditLog, .. })) => {}
                 Err(CommitError::Refused(Refused::Missing { .. })) => return Err(AppError::not_found()),
                 Err(CommitError::Refused(Refused::NotUnique { kind, .. })) => {
                     return Err(AppError::field(

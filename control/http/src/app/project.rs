@@ -1,11 +1,13 @@
 //! Projects, which people call environments, and who may work in them.
 
-use contract_values::{MemberId, ProjectId};
+use contract_api::Role;
+use contract_values::{MemberId, ProjectId, ProjectTemplateId};
 use control_model::{
-    Container, Member, MemberIntent, MemberRole, Origin, Project, ProjectIntent, Row, Tables, Transaction,
+    Container, Member, MemberIntent, MemberRole, Origin, Project, ProjectIntent, ProjectTemplate, Row,
+    Tables, Transaction,
 };
 
-use crate::app::{AppError, Cx, ErrorCode, stack};
+use crate::app::{AppError, Cx, ErrorCode, Scope, stack};
 use crate::auth::Caller;
 use crate::auth::scope::OWN_DIRECTORY;
 
@@ -67,6 +69,7 @@ pub async fn create_project(
     name: String,
     description: Option<String>,
     members: Option<Vec<MemberInput>>,
+    template: Option<ProjectTemplateId>,
 ) -> Result<ProjectId, AppError> {
     let Caller::Account { id: creator, .. } = cx.caller else {
         return Err(AppError::new(ErrorCode::Forbidden, "a project's own key cannot make projects"));
@@ -79,6 +82,9 @@ pub async fn create_project(
         }]
     });
     check_members(&cx.tables, &members)?;
+    if let Some(template) = template {
+        check_template(cx, template)?;
+    }
     let id = cx.new_id::<Project>().await?;
     let uuid = cx.new_uuid();
     let mut fresh = Vec::new();
@@ -89,6 +95,7 @@ pub async fn create_project(
         let intent = ProjectIntent {
             name: name.clone(),
             description: description.clone(),
+            template,
             ..ProjectIntent::default()
         };
         transaction.insert::<Project>(id, uuid.clone(), intent);
@@ -97,7 +104,61 @@ pub async fn create_project(
         }
         Ok(id)
     })
-    .await
+    .await?;
+    if let Some(template) = template {
+        begin_with(cx, id, template).await?;
+    }
+    Ok(id)
+}
+
+/// Checks that the caller sees a draft, and that this version can make all of it.
+fn check_template(cx: &Cx, id: ProjectTemplateId) -> Result<(), AppError> {
+    let row = cx.tables.templates.get(id).filter(|row| row.removed.is_none());
+    let sees = |row: &Row<ProjectTemplate>| {
+        row.intent.public || cx.scope.role == Role::Admin || row.intent.account == cx.account()
+    };
+    let row = row.filter(|row| sees(row)).ok_or_else(|| {
+        AppError::field(
+            ErrorCode::InvalidReference,
+            "projectTemplateId",
+            "`projectTemplateId` names no draft that you can see",
+        )
+    })?;
+    match row.intent.stacks.iter().find(|stack| stack.docker_compose.is_none() && stack.template.is_some()) {
+        Some(stack) => Err(AppError::field(
+            ErrorCode::InvalidOption,
+            "projectTemplateId",
+            format!(
+                "the stack `{}` of this draft comes from a catalog, which this version does not read; give the \
+                 draft its compose file",
+                stack.name
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Makes the stacks that an environment made of a draft begins with.
+async fn begin_with(cx: &Cx, project: ProjectId, id: ProjectTemplateId) -> Result<(), AppError> {
+    let fresh = cx.refreshed();
+    let Some(row) = fresh.tables.templates.get(id).cloned() else { return Ok(()) };
+    let inside = Cx { scope: Scope { project: Some(project), role: Role::Owner }, ..fresh };
+    for draft in row.intent.stacks.iter().filter(|stack| stack.docker_compose.is_some()) {
+        let input = stack::StackCreate {
+            name: draft.name.clone(),
+            description: draft.description.clone(),
+            files: stack::StackFiles {
+                docker_compose: draft.docker_compose.clone(),
+                rancher_compose: draft.rancher_compose.clone(),
+                environment: draft.answers.clone(),
+            },
+            external_id: None,
+            start_on_create: true,
+            system: false,
+        };
+        stack::create_stack(&inside, input).await?;
+    }
+    Ok(())
 }
 
 fn member_intent(project: ProjectId, member: &MemberInput) -> MemberIntent {

@@ -1,11 +1,11 @@
 //! Services.
 
 use contract_api::launch::LaunchConfig;
-use contract_values::{ProjectId, ServiceId, StackId, check_dns_label};
-use control_model::{Dependency, Row, Service, ServiceIntent, ServiceLink, Tables};
+use contract_values::{ProjectId, SecretId, ServiceId, StackId, check_dns_label};
+use control_model::{Dependency, LaunchSpec, Row, Service, ServiceIntent, ServiceLink, Tables};
 use serde_json::{Map, Value};
 
-use crate::app::{AppError, Cx, ErrorCode};
+use crate::app::{AppError, Cx, ErrorCode, secret};
 use crate::launch::spec_of;
 
 /// The most containers that one service may have.
@@ -133,7 +133,7 @@ pub async fn create_service(cx: &Cx, input: ServiceCreate) -> Result<ServiceId, 
             scale: input.scale,
             active: input.start_on_create,
             start_on_create: input.start_on_create,
-            launch: launch.clone(),
+            launch: launch_of(tables, project, &launch, None, &[])?,
             metadata: input.metadata.clone(),
             depends_on: input.depends_on.clone(),
             external_id: input.external_id.clone(),
@@ -145,6 +145,34 @@ pub async fn create_service(cx: &Cx, input: ServiceCreate) -> Result<ServiceId, 
         Ok(id)
     })
     .await
+}
+
+/// Completes a launch configuration with what it only names: secrets, and the content of configs, which is that of
+/// before.
+///
+/// # Errors
+/// [`ErrorCode::InvalidReference`] for what is not there.
+pub fn launch_of(
+    tables: &Tables,
+    project: ProjectId,
+    launch: &LaunchSpec,
+    before: Option<&LaunchSpec>,
+    new: &[SecretId],
+) -> Result<LaunchSpec, AppError> {
+    let mut launch = launch.clone();
+    secret::resolve(tables, project, &mut launch, new)?;
+    for file in launch.files.iter_mut().filter(|file| file.content.is_empty()) {
+        let known = before.and_then(|before| before.files.iter().find(|old| old.config == file.config));
+        let known = known.ok_or_else(|| {
+            AppError::field(
+                ErrorCode::InvalidReference,
+                "configs",
+                format!("there is no config `{}`; configs come with the files of a stack", file.config),
+            )
+        })?;
+        file.content.clone_from(&known.content);
+    }
+    Ok(launch)
 }
 
 /// What may be changed of a service in place.
@@ -257,11 +285,14 @@ pub async fn upgrade(cx: &Cx, id: ServiceId, launch: &LaunchConfig) -> Result<()
             "`launchConfig.imageUuid` is missing; write docker:name:tag",
         ));
     }
-    change(cx, id, |_, _, intent| {
+    change(cx, id, |tables, row, intent| {
+        let project = row.intent.project.ok_or_else(AppError::not_found)?;
+        let launch = launch_of(tables, project, &launch, Some(&row.intent.launch), &[])?;
+        // What can be changed while they run makes no new containers.
         if !intent.launch.can_become(&launch) {
             intent.launch_version += 1;
         }
-        intent.launch = launch.clone();
+        intent.launch = launch;
         Ok(())
     })
     .await

@@ -52,10 +52,12 @@ const KNOWN: &[Known] = &[
     private("api.ui.css.url", None),
     public("api.ui.index", None),
     private("api.ui.js.url", None),
+    private("audit_log.max.rows", Some("10000")),
     private("audit_log.purge.after.seconds", Some("2592000")),
     public("catalog.url", None),
     public("cattle.version", None),
     private("console.agent.path", Some("/v1/console/")),
+    private(crate::app::policy::SETTING, None),
     public("docker.machine.version", None),
     public("engine.install.url", None),
     private("events.purge.after.seconds", Some("1209600")),
@@ -179,6 +181,17 @@ pub async fn store(cx: &Cx, name: &str, value: &str) -> Result<(), AppError> {
             ErrorCode::InvalidFormat,
             "name",
             "the name of a setting has letters, digits, `.`, `_` and `-`",
+        ));
+    }
+    if name == crate::app::policy::SETTING
+        && let (_, unknown) = crate::app::policy::read(value)
+        && let Some(word) = unknown.first()
+    {
+        let words = crate::app::policy::Power::ALL.map(crate::app::policy::Power::word);
+        return Err(AppError::field(
+            ErrorCode::InvalidFormat,
+            "value",
+            format!("`{word}` is no power; write some of: all, {}", words.join(", ")),
         ));
     }
     let id = cx.new_id::<Setting>().await?;

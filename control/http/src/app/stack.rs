@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract_api::launch::{Notice, ServiceInput, StackPlan, VolumeInput};
+use contract_api::launch::{FileInput, Notice, ServiceInput, StackPlan, VolumeInput};
 use contract_compose::{ComposeInput, SourceFile};
-use contract_values::{ProjectId, ServiceId, StackId, check_stack_name};
+use contract_values::{Labels, ProjectId, Secret, SecretId, ServiceId, StackId, check_stack_name};
 use control_model::{
-    Container, Dependency, DependencyCondition, Row, Service, ServiceIntent, ServiceLink, Stack, StackIntent,
-    Tables, Transaction, VolumeTemplate,
+    Container, Dependency, DependencyCondition, LaunchSpec, Row, SealedSecret, SealedSecretIntent, Service,
+    ServiceIntent, ServiceLink, Stack, StackIntent, Tables, Transaction, VolumeTemplate,
 };
 
-use crate::app::{AppError, Cx, ErrorCode, service};
+use crate::app::{AppError, Cx, ErrorCode, secret, service};
 use crate::launch::spec_of;
+use control_plan::secret_place;
 
 /// What a new stack is made of.
 #[derive(Clone, Debug, Default)]
@@ -160,6 +161,7 @@ pub async fn create_stack(cx: &Cx, input: StackCreate) -> Result<(StackId, Vec<N
         ids.insert(service.name.clone(), (cx.new_id::<Service>().await?, cx.new_uuid()));
     }
     let uuid = cx.new_uuid();
+    let contents = Contents::of(cx, project, &plan).await?;
     cx.commit(|tables, transaction| {
         check_name(tables, project, &input.name, None)?;
         let intent = StackIntent {
@@ -188,9 +190,10 @@ pub async fn create_stack(cx: &Cx, input: StackCreate) -> Result<(StackId, Vec<N
                 ..ServiceIntent::default()
             };
             let names = ids.iter().map(|(name, (id, _))| (name.as_str(), *id)).collect();
-            let intent = intent_of(tables, project, &names, service, base)?;
+            let intent = intent_of(tables, project, &names, &contents, service, base)?;
             transaction.insert::<Service>(*service_id, uuid.clone(), intent);
         }
+        contents.write_secrets(tables, transaction, project, id);
         Ok(())
     })
     .await?;
@@ -216,11 +219,87 @@ fn templates_of(volumes: &[VolumeInput]) -> BTreeMap<String, VolumeTemplate> {
         .collect()
 }
 
+/// What files of a stack bring along besides services: the content of configs, and secrets with their value.
+struct Contents<'a> {
+    configs: &'a [FileInput],
+    secrets: BTreeMap<String, NewSecret>,
+}
+
+/// A secret that the environment does not have yet.
+struct NewSecret {
+    id: SecretId,
+    uuid: String,
+    sealed: Secret,
+    labels: Labels,
+}
+
+impl<'a> Contents<'a> {
+    async fn of(cx: &Cx, project: ProjectId, plan: &'a StackPlan) -> Result<Self, AppError> {
+        let mut secrets = BTreeMap::new();
+        for input in plan.secrets.iter().filter(|input| !input.external) {
+            let name = input.environment_name();
+            let known = cx.tables.secrets.by_unique(&format!("{}/{name}", project.raw())).is_some();
+            // A secret never changes: one of that name is taken as it is.
+            let Some(value) = input.value.as_ref().filter(|_| !known) else { continue };
+            secret::check_name(name)?;
+            secret::check_value(value)?;
+            let uuid = cx.new_uuid();
+            let new = NewSecret {
+                id: cx.new_id::<SealedSecret>().await?,
+                sealed: cx.seal(&secret_place(&uuid), value),
+                uuid,
+                labels: input.labels.clone(),
+            };
+            secrets.insert(name.to_owned(), new);
+        }
+        Ok(Self { configs: &plan.configs, secrets })
+    }
+
+    /// Completes what a service names.
+    fn fill(&self, tables: &Tables, project: ProjectId, launch: &mut LaunchSpec) {
+        for file in &mut launch.files {
+            let config = self.configs.iter().find(|config| config.name == file.config);
+            if let Some(value) = config.and_then(|config| config.value.as_ref()) {
+                value.expose().clone_into(&mut file.content);
+            }
+        }
+        for mount in launch.secrets.iter_mut().filter(|mount| mount.secret.is_none()) {
+            let known = tables.secrets.by_unique(&format!("{}/{}", project.raw(), mount.name));
+            mount.secret = known.map(|row| row.id).or(self.secrets.get(&mount.name).map(|new| new.id));
+        }
+    }
+
+    /// Adds the secrets to a transaction, those that nobody has made meanwhile.
+    fn write_secrets(
+        &self,
+        tables: &Tables,
+        transaction: &mut Transaction,
+        project: ProjectId,
+        stack: StackId,
+    ) {
+        for (name, new) in &self.secrets {
+            if tables.secrets.by_unique(&format!("{}/{name}", project.raw())).is_some() {
+                continue;
+            }
+            let intent = SealedSecretIntent {
+                project: Some(project),
+                stack: Some(stack),
+                name: name.clone(),
+                description: None,
+                labels: new.labels.clone(),
+                sealed: new.sealed.clone(),
+            };
+            transaction.insert::<SealedSecret>(new.id, new.uuid.clone(), intent);
+        }
+    }
+}
+
 /// Turns a service of the files into an intent; what the files do not say stays as in `base`.
 fn intent_of(
     tables: &Tables,
     project: ProjectId,
     names: &BTreeMap<&str, ServiceId>,
+    contents: &Contents<'_>,
     input: &ServiceInput,
     base: ServiceIntent,
 ) -> Result<ServiceIntent, AppError> {
@@ -278,11 +357,20 @@ fn intent_of(
         })?;
         wanted.push(ServiceLink { service: target, alias: alias(&link.alias, &link.service) });
     }
+    let mut launch = spec_of(launch_config).map_err(named)?;
+    let missing = |error: AppError| AppError {
+        field: Some("dockerCompose".to_owned()),
+        message: format!("service `{name}`: {}", error.message),
+        ..error
+    };
+    contents.fill(tables, project, &mut launch);
+    let new: Vec<SecretId> = contents.secrets.values().map(|secret| secret.id).collect();
+    let launch = service::launch_of(tables, project, &launch, None, &new).map_err(missing)?;
     Ok(ServiceIntent {
         name: name.clone(),
         description: description.clone().or(base.description),
         scale: scale.unwrap_or(base.scale),
-        launch: spec_of(launch_config).map_err(named)?,
+        launch,
         metadata: metadata.clone(),
         depends_on: depends_on
             .iter()
@@ -408,6 +496,8 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
         .filter(|service| !service.is_going())
         .map(|service| service.intent.name.to_lowercase())
         .collect();
+    let project = stack.intent.project.ok_or_else(AppError::not_found)?;
+    let contents = Contents::of(cx, project, &plan).await?;
     let mut fresh = BTreeMap::new();
     for service in plan.services.iter().filter(|service| !known.contains(&service.name.to_lowercase())) {
         fresh.insert(service.name.clone(), (cx.new_id::<Service>().await?, cx.new_uuid()));
@@ -439,7 +529,8 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
             for service in &plan.services {
                 match old.get(&service.name.to_lowercase()) {
                     Some(row) => {
-                        let mut intent = intent_of(tables, project, &names, service, row.intent.clone())?;
+                        let mut intent =
+                            intent_of(tables, project, &names, &contents, service, row.intent.clone())?;
                         // What can be changed while they run makes no new containers.
                         if !row.intent.launch.can_become(&intent.launch) {
                             intent.launch_version = row.intent.launch_version + 1;
@@ -460,13 +551,14 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
                             system: stack.intent.system,
                             ..ServiceIntent::default()
                         };
-                        let intent = intent_of(tables, project, &names, service, base)?;
+                        let intent = intent_of(tables, project, &names, &contents, service, base)?;
                         let (service_id, uuid) = &fresh[&service.name];
                         created.push(*service_id);
                         transaction.insert::<Service>(*service_id, uuid.clone(), intent);
                     }
                 }
             }
+            contents.write_secrets(tables, transaction, project, id);
             let mut intent = stack.intent.clone();
             intent.docker_compose.clone_from(&files.docker_compose);
             intent.rancher_compose.clone_from(&files.rancher_compose);

@@ -72,6 +72,8 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         restart,
         health,
         log,
+        secrets,
+        files,
         kept,
     } = spec;
     let Resources {
@@ -138,6 +140,8 @@ pub fn config_of(spec: &LaunchSpec) -> LaunchConfig {
         mounts.iter().filter(|mount| mount.kind != MountKind::Tmpfs).count().saturating_sub(long_mounts);
     let is_true = |value: bool| value.then_some(true);
 
+    config.secrets = secrets.iter().map(super::files::secret_reference).collect();
+    config.configs = files.iter().map(super::files::config_reference).collect();
     config.image_uuid = image.as_ref().map(|image| format!("docker:{image}"));
     config.pull_policy = match pull {
         PullPolicy::IfMissing => None,

@@ -46,9 +46,10 @@ pub fn offered(type_name: &str, state: &str) -> Vec<&'static str> {
             _ => vec!["remove", "upgrade", "activateservices", "deactivateservices", "exportconfig"],
         },
         "host" => match state {
-            "active" | "reconnecting" | "disconnected" => vec!["deactivate", "dockersocket", "update"],
+            "active" => vec!["deactivate", "dockersocket", "evacuate", "update"],
+            "reconnecting" | "disconnected" => vec!["deactivate", "dockersocket", "update"],
             "registering" | "activating" => vec!["activate", "deactivate", "dockersocket", "remove"],
-            "inactive" => vec!["activate", "dockersocket", "remove", "update"],
+            "inactive" => vec!["activate", "dockersocket", "evacuate", "remove", "update"],
             _ => vec![],
         },
         "volume" => match state {
@@ -61,7 +62,7 @@ pub fn offered(type_name: &str, state: &str) -> Vec<&'static str> {
             "inactive" => vec!["activate", "delete", "remove", "setmembers", "update"],
             _ => vec![],
         },
-        "account" | "apiKey" | "registrationToken" => match state {
+        "account" | "apiKey" | "registrationToken" | "registry" | "registryCredential" => match state {
             "active" => vec!["deactivate", "update"],
             "inactive" => vec!["activate", "remove", "update"],
             _ => vec![],
@@ -69,6 +70,14 @@ pub fn offered(type_name: &str, state: &str) -> Vec<&'static str> {
         "password" => match state {
             "active" => vec!["changesecret", "deactivate", "update"],
             "inactive" => vec!["activate", "changesecret", "remove", "update"],
+            _ => vec![],
+        },
+        "secret" | "projectTemplate" => match state {
+            "active" => vec!["remove"],
+            _ => vec![],
+        },
+        "certificate" => match state {
+            "active" => vec!["remove", "update"],
             _ => vec![],
         },
         "projectMember" => match state {
@@ -85,7 +94,10 @@ pub fn delete_allowed(type_name: &str, state: &str) -> bool {
         "host" => matches!(state, "inactive" | "registering" | "disconnected" | "removing"),
         "account" | "password" | "registrationToken" => state == "inactive",
         // Keys are deleted by programs that made them for an hour's work; nothing hangs on a key but itself.
-        "apiKey" | "projectMember" => matches!(state, "active" | "inactive"),
+        "apiKey" | "projectMember" | "registry" | "registryCredential" => {
+            matches!(state, "active" | "inactive")
+        }
+        "secret" | "certificate" | "projectTemplate" => state == "active",
         "volume" => matches!(state, "inactive" | "detached" | "removing"),
         "container" | "service" | "stack" | "project" => state != "removed",
         _ => false,

@@ -3,7 +3,11 @@
 //! States come from `control_model::state`; nothing here works one out by itself.
 
 mod actions;
+pub mod derived;
+mod keeps;
+pub mod launches;
 mod rows;
+pub mod views;
 
 use std::sync::Arc;
 
@@ -12,10 +16,11 @@ use contract_values::ProjectId;
 use control_model::{AnyRow, Container, CredentialKind, Kind, Row};
 
 pub use actions::delete_allowed;
+use derived::Derived;
 pub use rows::container_ports;
 
 use crate::app::setting::SettingValue;
-use crate::app::{Cx, setting};
+use crate::app::{Cx, registry, setting};
 use crate::auth::Caller;
 use crate::auth::scope::role_in;
 
@@ -30,6 +35,8 @@ pub enum Item {
     Expose(Arc<Row<Container>>),
     /// A setting, stored or not.
     Setting(SettingValue),
+    /// What follows from rows of other types.
+    Derived(Derived),
 }
 
 /// A port's number: ports have no rows, so it is made of the container's number and the place in its list.
@@ -49,11 +56,17 @@ impl Item {
             Self::Row(AnyRow::Service(row)) => rows::service(cx, row),
             Self::Row(AnyRow::Container(row)) => rows::container(cx, row),
             Self::Row(AnyRow::Volume(row)) => rows::volume(cx, row),
+            Self::Row(AnyRow::SealedSecret(row)) => keeps::secret(row),
+            Self::Row(AnyRow::Certificate(row)) => keeps::certificate(row),
+            Self::Row(AnyRow::Registry(row)) => keeps::registry(cx, row),
+            Self::Row(AnyRow::AuditEntry(row)) => keeps::audit_entry(row),
+            Self::Row(AnyRow::ProjectTemplate(row)) => keeps::project_template(row),
             Self::Port(row, index) => {
                 rows::port(row, *index, row.id.raw() * PORTS_PER_CONTAINER + *index as i64)
             }
             Self::Expose(row) => rows::expose_map(row),
             Self::Setting(value) => rows::setting(value),
+            Self::Derived(derived) => derived.row(cx),
         }
     }
 
@@ -65,6 +78,7 @@ impl Item {
             Self::Port(row, index) => Self::Port(container(row)?, *index),
             Self::Expose(row) => Self::Expose(container(row)?),
             Self::Setting(value) => Self::Setting(setting::effective(cx, &value.name)),
+            Self::Derived(derived) => Self::Derived(derived.refetched(&cx.tables)?),
         })
     }
 
@@ -74,6 +88,7 @@ impl Item {
             Self::Row(row) => control_model::with_row!(row, row => row.removed.is_some()),
             Self::Port(row, _) | Self::Expose(row) => row.removed.is_some(),
             Self::Setting(_) => false,
+            Self::Derived(derived) => derived.is_removed(),
         }
     }
 
@@ -85,6 +100,7 @@ impl Item {
                 CredentialKind::ApiKey => "apiKey",
                 CredentialKind::RegistrationToken => "registrationToken",
                 CredentialKind::Password => "password",
+                CredentialKind::RegistryLogin => "registryCredential",
                 CredentialKind::AgentKey | CredentialKind::Session => return None,
             },
             Self::Row(AnyRow::Project(_)) => "project",
@@ -96,8 +112,14 @@ impl Item {
             Self::Row(AnyRow::Service(_)) => "service",
             Self::Row(AnyRow::Container(_)) => "container",
             Self::Row(AnyRow::Volume(_)) => "volume",
+            Self::Row(AnyRow::SealedSecret(_)) => "secret",
+            Self::Row(AnyRow::Certificate(_)) => "certificate",
+            Self::Row(AnyRow::Registry(_)) => "registry",
+            Self::Row(AnyRow::AuditEntry(_)) => "auditLog",
+            Self::Row(AnyRow::ProjectTemplate(_)) => "projectTemplate",
             Self::Port(..) => "port",
             Self::Expose(_) => "serviceExposeMap",
+            Self::Derived(derived) => derived.type_name(),
         })
     }
 
@@ -140,6 +162,19 @@ impl Item {
                 in_scope(cx, row.intent.project)
             }
             Self::Row(AnyRow::Volume(row)) => in_scope(cx, row.intent.project),
+            Self::Derived(derived) => match derived.project() {
+                Some(project) => in_scope(cx, Some(project)),
+                None => sees_root(cx),
+            },
+            Self::Row(AnyRow::SealedSecret(row)) => in_scope(cx, row.intent.project),
+            Self::Row(AnyRow::Certificate(row)) => in_scope(cx, row.intent.project),
+            Self::Row(AnyRow::Registry(row)) => in_scope(cx, row.intent.project),
+            Self::Row(AnyRow::AuditEntry(row)) => in_scope(cx, row.intent.project),
+            Self::Row(AnyRow::ProjectTemplate(row)) => {
+                row.intent.public
+                    || sees_root(cx)
+                    || cx.account().is_some() && row.intent.account == cx.account()
+            }
         }
     }
 }
@@ -153,7 +188,8 @@ fn sees_root(cx: &Cx) -> bool {
     cx.scope.project.is_none() && matches!(cx.scope.role, Role::Admin | Role::ReadAdmin)
 }
 
-fn in_scope(cx: &Cx, project: Option<ProjectId>) -> bool {
+/// Whether the caller sees the ordinary rows of a project.
+pub fn in_scope(cx: &Cx, project: Option<ProjectId>) -> bool {
     let role_works = match cx.scope.role {
         // An agent speaks its own protocol; the API shows it nothing but its host.
         Role::Agent | Role::Register | Role::Token => false,
@@ -194,7 +230,7 @@ pub fn list(cx: &Cx, type_name: &str) -> Vec<Item> {
         "account" => accounts().chain(projects()).collect(),
         "project" => projects().collect(),
         "projectMember" => rows!(members, Member),
-        "credential" | "apiKey" | "password" | "registrationToken" => {
+        "credential" | "apiKey" | "password" | "registrationToken" | "registryCredential" => {
             let all = rows!(credentials, Credential);
             all.into_iter()
                 .filter(|item| type_name == "credential" || item.type_name() == Some(type_name))
@@ -206,9 +242,21 @@ pub fn list(cx: &Cx, type_name: &str) -> Vec<Item> {
         "service" => rows!(services, Service),
         "container" | "instance" => rows!(containers, Container),
         "volume" => rows!(volumes, Volume),
+        "secret" => rows!(secrets, SealedSecret),
+        "certificate" => rows!(certificates, Certificate),
+        "registry" => rows!(registries, Registry),
+        "storagePool" => {
+            let mut pools = rows!(registries, Registry);
+            pools.extend(derived::list(cx, type_name).unwrap_or_default().into_iter().map(Item::Derived));
+            pools
+        }
+        "auditLog" => rows!(audit, AuditEntry),
+        "projectTemplate" => {
+            tables.templates.iter().map(|row| Item::Row(AnyRow::ProjectTemplate(row.clone()))).collect()
+        }
         "port" => containers(cx).flat_map(ports_of).collect(),
         "serviceExposeMap" => containers(cx).filter(in_service).map(Item::Expose).collect(),
-        _ => Vec::new(),
+        _ => derived::list(cx, type_name).unwrap_or_default().into_iter().map(Item::Derived).collect(),
     };
     items.into_iter().filter(|item| item.visible(cx)).collect()
 }
@@ -249,7 +297,7 @@ fn find_number(cx: &Cx, type_name: &str, number: i64) -> Option<Item> {
         "project" => any(Kind::Project),
         "projectMember" => any(Kind::Member),
         "credential" => any(Kind::Credential),
-        "apiKey" | "password" | "registrationToken" => {
+        "apiKey" | "password" | "registrationToken" | "registryCredential" => {
             any(Kind::Credential).filter(|item| item.type_name() == Some(type_name))
         }
         "host" => any(Kind::Host),
@@ -257,15 +305,23 @@ fn find_number(cx: &Cx, type_name: &str, number: i64) -> Option<Item> {
         "service" => any(Kind::Service),
         "container" | "instance" => any(Kind::Container),
         "volume" => any(Kind::Volume),
+        "secret" => any(Kind::Secret),
+        "certificate" => any(Kind::Certificate),
+        "registry" => any(Kind::Registry),
+        "auditLog" => any(Kind::AuditLog),
+        "projectTemplate" => any(Kind::ProjectTemplate),
         "port" => {
             let container = tables.containers.get_raw(number / PORTS_PER_CONTAINER)?;
             let index = usize::try_from(number % PORTS_PER_CONTAINER).ok()?;
             (index < container_ports(container).len()).then(|| Item::Port(container.clone(), index))
         }
+        "storagePool" => {
+            any(Kind::Registry).or_else(|| derived::find(cx, type_name, number).map(Item::Derived))
+        }
         "serviceExposeMap" => {
             tables.containers.get_raw(number).filter(|row| in_service(row)).cloned().map(Item::Expose)
         }
-        _ => None,
+        _ => derived::find(cx, type_name, number).map(Item::Derived),
     }
 }
 
@@ -348,8 +404,66 @@ pub fn related(cx: &Cx, item: &Item, link: &str) -> Vec<Item> {
             Some(row.clone()).filter(in_service).map(Item::Expose).into_iter().collect()
         }
         (Item::Row(AnyRow::Container(row)), "volumes") => {
-            rows::volumes_of(cx, row).into_iter().map(|row| Item::Row(AnyRow::Volume(row))).collect()
+            rows::volumes_on(tables, row).into_iter().map(|row| Item::Row(AnyRow::Volume(row))).collect()
         }
+        (Item::Row(AnyRow::Container(row)), "mounts") => {
+            derived::mounts_of(tables, row).into_iter().map(Item::Derived).collect()
+        }
+        (Item::Row(AnyRow::Container(row)), "labels") => derived::container_labels(row)
+            .into_iter()
+            .map(|label| Item::Derived(Derived::Label(label)))
+            .collect(),
+        (Item::Row(AnyRow::Host(host)), "labels" | "hostLabels") => {
+            derived::host_labels(host).into_iter().map(|label| Item::Derived(Derived::Label(label))).collect()
+        }
+        (Item::Row(AnyRow::Host(host)), "storagePools") => {
+            vec![Item::Derived(Derived::Pool(host.clone()))]
+        }
+        (Item::Row(AnyRow::Volume(volume)), "mounts") => {
+            derived::mounts_of_volume(tables, volume).into_iter().map(Item::Derived).collect()
+        }
+        (Item::Row(AnyRow::Volume(volume)), "storagePools") => volume
+            .intent
+            .host
+            .and_then(|id| tables.hosts.get(id))
+            .map(|host| Item::Derived(Derived::Pool(host.clone())))
+            .into_iter()
+            .collect(),
+        (Item::Row(AnyRow::Stack(stack)), "volumeTemplates") => {
+            derived::templates_of(stack).into_iter().map(Item::Derived).collect()
+        }
+        (Item::Row(AnyRow::Stack(stack)), "secrets") => tables
+            .secrets
+            .of_stack(stack.id)
+            .map(|row| Item::Row(AnyRow::SealedSecret(row.clone())))
+            .collect(),
+        (Item::Row(AnyRow::Registry(registry)), "credentials") => {
+            registry::credentials(tables, registry).map(|row| Item::Row(AnyRow::Credential(row))).collect()
+        }
+        (Item::Derived(Derived::Pool(host)), "hosts") => {
+            vec![Item::Row(AnyRow::Host(host.clone()))]
+        }
+        (Item::Derived(Derived::Pool(host)), "volumes") => {
+            tables.volumes.of_host(host.id).map(|row| Item::Row(AnyRow::Volume(row.clone()))).collect()
+        }
+        (Item::Derived(Derived::Template(stack, name)), "volumes") => tables
+            .volumes
+            .of_stack(stack.id)
+            .filter(|row| row.intent.template.as_ref() == Some(name))
+            .map(|row| Item::Row(AnyRow::Volume(row.clone())))
+            .collect(),
+        (Item::Derived(Derived::Label(label)), "hosts") => tables
+            .hosts
+            .of_project(label.project)
+            .filter(|row| row.removed.is_none() && derived::host_labels(row).contains(label))
+            .map(|row| Item::Row(AnyRow::Host(row.clone())))
+            .collect(),
+        (Item::Derived(Derived::Label(label)), "instances") => tables
+            .containers
+            .of_project(label.project)
+            .filter(|row| row.removed.is_none() && derived::container_labels(row).contains(label))
+            .map(container)
+            .collect(),
         (Item::Row(AnyRow::Project(project)), "projectMembers") => {
             tables.members.of_project(project.id).map(|row| Item::Row(AnyRow::Member(row.clone()))).collect()
         }
@@ -365,6 +479,14 @@ pub fn related(cx: &Cx, item: &Item, link: &str) -> Vec<Item> {
                 "services" => "service",
                 "stacks" => "stack",
                 "volumes" => "volume",
+                "certificates" => "certificate",
+                "secrets" => "secret",
+                "labels" => "label",
+                "mounts" => "mount",
+                "networks" => "network",
+                "storagePools" => "storagePool",
+                "serviceConsumeMaps" => "serviceConsumeMap",
+                "volumeTemplates" => "volumeTemplate",
                 _ => return Vec::new(),
             };
             return list(&inside, target);

@@ -10,7 +10,7 @@ use control_model::state::{
 };
 use control_model::{
     Account, AccountKind, AgentLink, Container, Credential, CredentialKind, Host, Member, MemberRole,
-    MountKind, Object, Origin, Project, Reason, ReasonCode, Row, RunReport, Service, Stack, Volume,
+    MountKind, Object, Origin, Project, Reason, ReasonCode, Row, RunReport, Service, Stack, Tables, Volume,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,8 +19,14 @@ use crate::app::setting::SettingValue;
 use crate::app::volume::{in_use, users};
 use crate::launch::config_of;
 use crate::present::actions::offered;
+use crate::present::derived::template_of;
 
-fn base<O: Object>(type_name: &'static str, id: String, row: &Row<O>, state: &PublicState) -> ApiRow {
+pub(super) fn base<O: Object>(
+    type_name: &'static str,
+    id: String,
+    row: &Row<O>,
+    state: &PublicState,
+) -> ApiRow {
     let mut api = ApiRow::new(type_name, id);
     api.set("kind", type_name)
         .set("uuid", row.uuid.clone())
@@ -57,7 +63,7 @@ pub fn reason_value(reason: &Reason) -> Value {
     })
 }
 
-fn object<T: serde::Serialize>(value: &T) -> Value {
+pub(super) fn object<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("texts and lists serialise")
 }
 
@@ -97,6 +103,7 @@ pub(super) fn project(cx: &Cx, row: &Row<Project>) -> ApiRow {
         .set("healthState", "healthy")
         .set("orchestration", "cattle")
         .set("virtualMachine", false)
+        .set("projectTemplateId", intent.template.map(format_id))
         .set("version", "1")
         .set("members", members);
     if row.removed.is_none() {
@@ -126,6 +133,7 @@ pub(super) fn credential(cx: &Cx, row: &Row<Credential>) -> ApiRow {
     let type_name = match intent.kind {
         CredentialKind::RegistrationToken => "registrationToken",
         CredentialKind::Password => "password",
+        CredentialKind::RegistryLogin => "registryCredential",
         CredentialKind::ApiKey | CredentialKind::AgentKey | CredentialKind::Session => "apiKey",
     };
     let mut api = base(type_name, format_id(row.id), row, &simple_state(row, intent.inactive));
@@ -140,7 +148,7 @@ pub(super) fn credential(cx: &Cx, row: &Row<Credential>) -> ApiRow {
             api.set("image", "").set("token", token);
         }
     } else {
-        api.set("publicValue", intent.public_value.clone());
+        api.set("publicValue", intent.public_value.clone()).set("registryId", intent.registry.map(format_id));
     }
     api
 }
@@ -413,19 +421,13 @@ pub fn container_ports(container: &Row<Container>) -> &[PortMapping] {
     }
 }
 
-pub(super) fn container(cx: &Cx, row: &Row<Container>) -> ApiRow {
+pub(super) fn container(cx: &Cx, row: &Arc<Row<Container>>) -> ApiRow {
     let intent = &row.intent;
     let seen = &row.observation;
     let state = container_state(row);
     let mut api = base("container", format_id(row.id), row, &state);
     let keys = row.keys();
-    if let Value::Object(launch) = object(&config_of(&intent.launch)) {
-        for (name, value) in launch {
-            if !api.fields.contains_key(&name) {
-                api.set(&name, value);
-            }
-        }
-    }
+    api.common = Some(cx.shared.launches.fields(row));
     let host = keys.host.and_then(|id| cx.tables.hosts.get(id));
     let native = matches!(intent.origin, Origin::Native { .. });
     let (create_index, docker_id) = match &intent.origin {
@@ -478,19 +480,20 @@ pub(super) fn container(cx: &Cx, row: &Row<Container>) -> ApiRow {
 }
 
 /// The stored volumes that a container mounts.
-pub(super) fn volumes_of(cx: &Cx, row: &Row<Container>) -> Vec<Arc<Row<Volume>>> {
+pub(super) fn volumes_on(tables: &Tables, row: &Row<Container>) -> Vec<Arc<Row<Volume>>> {
     let uses = row.intent.launch.mounts.iter().any(|mount| mount.kind == MountKind::Volume);
     let Some(host) = row.keys().host.filter(|_| uses) else { return Vec::new() };
-    cx.tables
+    tables
         .volumes
         .of_host(host)
         .filter(|volume| volume.removed.is_none())
-        .filter(|volume| target_of(row, volume).is_some())
+        .filter(|volume| mount_path(row, volume).is_some())
         .cloned()
         .collect()
 }
 
-fn target_of(container: &Row<Container>, volume: &Row<Volume>) -> Option<String> {
+/// Where a container has a volume, and whether it may only read it.
+pub(super) fn mount_path(container: &Row<Container>, volume: &Row<Volume>) -> Option<(String, bool)> {
     container
         .intent
         .launch
@@ -502,18 +505,18 @@ fn target_of(container: &Row<Container>, volume: &Row<Volume>) -> Option<String>
                     || volume.intent.template.as_deref() == Some(&mount.source)
                         && volume.intent.stack == container.intent.stack)
         })
-        .map(|mount| mount.target.clone())
+        .map(|mount| (mount.target.clone(), mount.read_only))
 }
 
 fn mounts_of(cx: &Cx, row: &Row<Container>) -> Vec<Value> {
-    volumes_of(cx, row).iter().map(|volume| mount_entry(row, volume)).collect()
+    volumes_on(&cx.tables, row).iter().map(|volume| mount_entry(row, volume)).collect()
 }
 
 fn mount_entry(container: &Row<Container>, volume: &Row<Volume>) -> Value {
     json!({
         "instanceId": format_id(container.id),
         "instanceName": container.intent.name,
-        "path": target_of(container, volume),
+        "path": mount_path(container, volume).map(|(path, _)| path),
         "volumeId": format_id(volume.id),
         "volumeName": volume.intent.name,
     })
@@ -533,6 +536,7 @@ pub(super) fn volume(cx: &Cx, row: &Row<Volume>) -> ApiRow {
         .set("driverOpts", object(&intent.driver_options))
         .set("externalId", intent.name.clone())
         .set("isHostPath", false)
+        .set("volumeTemplateId", template_of(&cx.tables, row).map(|template| template.id()))
         .set("mounts", mounts);
     api
 }

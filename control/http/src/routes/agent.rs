@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Shared;
+use crate::app::audit::Audit;
 use crate::app::host::{Registration, register_host};
 use crate::app::{AppError, Cx, ErrorCode, Scope};
 use crate::auth::Caller;
@@ -57,7 +58,8 @@ pub async fn register(
         AppError::new(ErrorCode::InvalidBodyContent, format!("the body is no registration: {error}"))
     })?;
     let scope = Scope { project: Some(project), role: Role::Register };
-    let cx = Cx { shared: shared.clone(), tables, now, caller, scope, client_ip };
+    let mut cx = Cx { shared: shared.clone(), tables, now, caller, scope, client_ip, audit: None };
+    cx.audit = Some(Arc::new(Audit::begin(&cx, "host", None, "register")));
     let registration = Registration {
         uuid: input.uuid,
         hostname: input.hostname,

@@ -1,5 +1,6 @@
 //! Everything under a version: who asks, in which scope, for what, and the generic answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,20 +9,24 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use contract_api::{
-    Filter, ListQuery, Modifier, Purpose, Role, Schema, Schemas, Showing, Urls, Version, canonical_field,
-    collection, compare_values, show, validate,
+    ListQuery, Purpose, Role, Schema, Schemas, Showing, Urls, Version, openapi, show, validate, write,
 };
 use serde_json::{Map, Value, json};
 
 use crate::Shared;
-use crate::app::{AppError, Cx, ErrorCode, Scope};
+use crate::app::audit::Audit;
+use crate::app::{AppError, Cx, ErrorCode, Scope, audit};
 use crate::auth::scope::scope_of;
 use crate::auth::{Caller, Proof, authenticate, cookie, is_browser, proof_of, unauthorized};
-use crate::present::{Item, delete_allowed, find, list, related};
+use crate::present::{Item, delete_allowed, find};
 use crate::routes::input::{MOST_BYTES, MOST_BYTES_UNKNOWN, object_of};
+use crate::routes::lists::{self, Source, include, linked, reference_target};
 use crate::routes::reply::{Reply, context_headers, error_response, response};
 use crate::routes::request::{ApiRequest, Origin, Peer};
 use crate::routes::{REQUEST_TIME, challenges, create, html, read_body, sockets, token, update, upgrade_of};
+
+/// What the description of a scope for machines is called.
+const OPENAPI: &str = "openapi.json";
 
 /// A request of the API with everything that an answer needs.
 #[derive(Clone)]
@@ -53,7 +58,23 @@ impl Context {
         self.show_row(row, showing)
     }
 
-    fn show_row(&self, mut row: contract_api::Row, showing: Showing) -> Option<Value> {
+    /// Writes the text of a row into a list; says whether the caller sees the type.
+    pub fn write_row(
+        &self,
+        row: contract_api::Row,
+        wanted: Option<&BTreeSet<String>>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if row.kind != "registrationToken" {
+            return write(self.schemas, &self.urls, &row, self.action_links, wanted, out);
+        }
+        // The one row that is completed by what only this request knows.
+        let document = self.show_row(row, Showing::Later);
+        document.is_some_and(|document| serde_json::to_writer(out, &document).is_ok())
+    }
+
+    /// Shows a row.
+    pub fn show_row(&self, mut row: contract_api::Row, showing: Showing) -> Option<Value> {
         let mut registration = None;
         if row.kind == "registrationToken"
             && let Some(text) = row.value("token").as_str()
@@ -129,7 +150,7 @@ pub async fn entry(
     };
     let challenge = challenges(&parts.headers);
     let plain_urls = request.urls(origin, None);
-    let context = match context_of(shared, parts, request, origin, peer).await {
+    let mut context = match context_of(shared, parts, request, origin, peer).await {
         Ok(context) => context,
         Err(error) => {
             let mut answer = error_response(shared, &error, challenge);
@@ -137,20 +158,42 @@ pub async fn entry(
             return answer;
         }
     };
+    context.cx.audit = audited(&context);
     let upgrade = upgrade_of(parts).await;
     let outcome = match tokio::time::timeout(REQUEST_TIME, serve(&context, parts, body, upgrade)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(AppError::new(ErrorCode::ServiceUnavailable, "the request took too long")),
     };
+    let (status, refused) = told_of(&outcome);
+    let outcome = match note_outcome(&context, status, refused).await {
+        Ok(()) => outcome,
+        Err(error) => outcome.and(Err(error)),
+    };
     let html = html::wants_html(&parts.headers, context.request.parameter("_format"));
+    let outcome = match outcome {
+        Ok(Reply::Json(status, value)) if html => html::document(status, &value, &context.urls.schemas()),
+        Ok(Reply::JsonText(text)) if html => {
+            let value = serde_json::from_slice(&text).map_err(AppError::internal);
+            value.and_then(|value| html::document(StatusCode::OK, &value, &context.urls.schemas()))
+        }
+        other => other,
+    };
     let mut answer = match outcome {
-        Ok(Reply::Json(status, value)) if html => response(html::document(status, &value)),
         Ok(reply) => response(reply),
         Err(error) => error_response(shared, &error, challenge),
     };
     let headers = answer.headers_mut();
     schemas_header(headers, &context.urls);
     context_headers(headers, &context.cx);
+    if is_browser(&parts.headers) && cookie(&parts.headers, "PL").is_none() {
+        let flavour = crate::app::setting::value(&context.cx.tables, "ui.pl").unwrap_or_default();
+        let plain = !flavour.is_empty() && flavour.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if let (true, Ok(value)) =
+            (plain, HeaderValue::from_str(&format!("PL={flavour}; Path=/; SameSite=Lax")))
+        {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
     if is_browser(&parts.headers) && cookie(&parts.headers, "CSRF").is_none() {
         let value = crate::auth::secret::new_public_value(&shared.random);
         let secure = if origin.scheme == "https" { "; Secure" } else { "" };
@@ -160,6 +203,54 @@ pub async fn entry(
         }
     }
     answer
+}
+
+/// Begins the entry of the audit log for a request that changes something.
+fn audited(context: &Context) -> Option<Arc<Audit>> {
+    let request = &context.request;
+    let name = request.path.first()?;
+    let schema = context.schemas.find(name)?;
+    let kind = canonical_type(schema);
+    let id = request.path.get(1).and_then(|id| id.parse::<contract_api::ApiId>().ok()).map(|id| id.number);
+    let begin = |kind: &str, id, verb: &str| Some(Arc::new(Audit::begin(&context.cx, kind, id, verb)));
+    match (&request.method, request.path.len()) {
+        (&Method::PUT, _) => begin(kind, id, "update"),
+        (&Method::DELETE, _) => begin(kind, id, "delete"),
+        (&Method::POST, 1) if kind != "subscribe" => begin(kind, None, "create"),
+        (&Method::POST, 2) => {
+            let action = request.parameter("action")?.to_ascii_lowercase();
+            // These only look.
+            let looks = matches!(action.as_str(), "logs" | "exportconfig");
+            let known = schema.declaration.actions.contains_key(&action);
+            if looks || !known { None } else { begin(kind, id, &action) }
+        }
+        (&Method::POST, 3) => {
+            let link = request.path.get(2)?;
+            let (_, link) = schema.links.iter().find(|(known, _)| known.eq_ignore_ascii_case(link))?;
+            let target = context.schemas.find(&link.target)?;
+            begin(canonical_type(target), None, "create")
+        }
+        _ => None,
+    }
+}
+
+/// The status of an outcome and, if it was refused, the code of the error, as the audit log tells them.
+fn told_of(outcome: &Result<Reply, AppError>) -> (u16, Option<ErrorCode>) {
+    match outcome {
+        Ok(Reply::Json(status, _) | Reply::Empty(status)) => (status.as_u16(), None),
+        Ok(_) => (200, None),
+        Err(error) => (error.kind.status(), Some(error.kind)),
+    }
+}
+
+/// Completes the audit log with what was refused, or changed nothing.
+async fn note_outcome(context: &Context, status: u16, error: Option<ErrorCode>) -> Result<(), AppError> {
+    match error {
+        // The database cannot take the entry either; and who has not proved who they are fills no log.
+        Some(ErrorCode::ServiceUnavailable) => Ok(()),
+        Some(_) if context.cx.caller == Caller::Anonymous => Ok(()),
+        _ => audit::conclude(&context.cx, status, error.map(ErrorCode::text)).await,
+    }
 }
 
 fn schemas_header(headers: &mut HeaderMap, urls: &Urls) {
@@ -204,7 +295,9 @@ async fn context_of(
     } else {
         if caller == Caller::Anonymous {
             let first = request.path.first().map(String::as_str).unwrap_or_default();
-            let open = first.is_empty() || first.to_ascii_lowercase().starts_with("schema");
+            let open = first.is_empty()
+                || first.to_ascii_lowercase().starts_with("schema")
+                || first.eq_ignore_ascii_case(OPENAPI);
             if !open || wanted.is_some() {
                 return Err(unauthorized());
             }
@@ -216,7 +309,7 @@ async fn context_of(
     let urls = request.urls(origin, shown_project.as_deref());
     let action_links =
         headers.contains_key("x-api-action-links") || request.parameter("_actionLinks").is_some();
-    let cx = Cx { shared: shared.clone(), tables, now, caller, scope, client_ip };
+    let cx = Cx { shared: shared.clone(), tables, now, caller, scope, client_ip, audit: None };
     Ok(Context { cx, request, schemas, urls, origin: origin.clone(), action_links })
 }
 
@@ -323,6 +416,11 @@ async fn serve(
         None => return Err(AppError::new(ErrorCode::MethodNotAllowed, "only GET works here")),
         Some((name, rest)) => (name, rest),
     };
+    if name.eq_ignore_ascii_case(OPENAPI) && rest.is_empty() {
+        need(method == Method::GET)?;
+        let version = &context.cx.shared.settings.version;
+        return Ok(Reply::ok(openapi(context.schemas, &context.urls, &context.origin.text(), version)));
+    }
     let schema =
         context.schemas.find(name).filter(|schema| schema.has_collection || !rest.is_empty()).ok_or_else(
             || AppError::new(ErrorCode::NotFound, format!("there is no type `{}` here", shorten(name))),
@@ -349,8 +447,8 @@ async fn serve(
     match (rest, &method) {
         ([], &Method::GET) => {
             need(schema.collection_takes("GET"))?;
-            let items = list(&context.cx, canonical_type(schema));
-            list_reply(context, schema, &context.urls.collection(&schema.declaration.plural), items, None)
+            let url = context.urls.collection(&schema.declaration.plural);
+            lists::reply(context, schema, &url, Source::Scope(&parts.headers), None)
         }
         ([], &Method::POST) => {
             need(schema.collection_takes("POST"))?;
@@ -458,6 +556,9 @@ async fn read_input(context: &Context, parts: &Parts, body: Body) -> Result<Map<
             input.insert(name.clone(), value.clone().into());
         }
     }
+    if let Some(audit) = &context.cx.audit {
+        audit.note_request(&input);
+    }
     Ok(input)
 }
 
@@ -471,146 +572,6 @@ fn schema_reply(context: &Context, method: &Method, rest: &[String]) -> Result<R
         }
         _ => Err(AppError::not_found()),
     }
-}
-
-/// Filters, sorts, pages and shows items.
-fn list_reply(
-    context: &Context,
-    schema: &Schema,
-    self_url: &str,
-    items: Vec<Item>,
-    defaults: Option<Map<String, Value>>,
-) -> Result<Reply, AppError> {
-    let query = ListQuery::parse(schema, &context.request.query);
-    let names_removed =
-        query.names_removed() || context.request.parameter("_removed").is_some_and(|value| value == "true");
-    let is_setting = canonical_type(schema).ends_with("etting");
-    let public_only = is_setting && context.request.parameter("all") == Some("false");
-    // Whether a thing is removed is known without its row, and most lists ask for nothing else: then only the rows
-    // of the page are made.
-    let by_removal = |filter: &Filter, item: &Item| match filter.modifier {
-        _ if filter.field != "removed" => None,
-        Modifier::Null => Some(!item.is_removed()),
-        Modifier::NotNull => Some(item.is_removed()),
-        _ => None,
-    };
-    let needs_rows = query.sort.is_some()
-        || query.filters.iter().any(|filter| {
-            filter.field != "removed" || !matches!(filter.modifier, Modifier::Null | Modifier::NotNull)
-        });
-    let mut kept: Vec<(Item, Option<contract_api::Row>)> = Vec::new();
-    for item in items {
-        if item.is_removed() && !names_removed {
-            continue;
-        }
-        if public_only
-            && !matches!(&item, Item::Setting(value) if value.active.is_some() && crate::app::setting::is_public(&value.name))
-        {
-            continue;
-        }
-        let row = needs_rows.then(|| item.row(&context.cx));
-        let passes = is_setting
-            || query.filters.iter().all(|filter| {
-                if let Some(passes) = by_removal(filter, &item) {
-                    return passes;
-                }
-                let (Some((field, _)), Some(row)) = (schema.field(filter.field), &row) else { return true };
-                if filter.field == "id" {
-                    filter.matches(&field.kind, &row.id.clone().into())
-                } else {
-                    filter.matches(&field.kind, row.value(canonical_field(filter.field)))
-                }
-            });
-        if passes {
-            kept.push((item, row));
-        }
-    }
-    if let Some(sort) = &query.sort {
-        let field = canonical_field(sort.field);
-        let none = contract_api::Row::default();
-        let number =
-            |row: &contract_api::Row| row.id.parse::<contract_api::ApiId>().map_or(0, |id| id.number);
-        kept.sort_by(|(_, one), (_, other)| {
-            let (one, other) = (one.as_ref().unwrap_or(&none), other.as_ref().unwrap_or(&none));
-            let order = if field == "id" {
-                number(one).cmp(&number(other))
-            } else {
-                compare_values(one.value(field), other.value(field))
-            };
-            let order = if sort.descending { order.reverse() } else { order };
-            order.then_with(|| number(one).cmp(&number(other)))
-        });
-    }
-    let total = kept.len();
-    let end = query.offset.saturating_add(query.limit);
-    let next = (total > end).then(|| next_url(context, self_url, end));
-    let data: Vec<Value> = kept
-        .into_iter()
-        .skip(query.offset)
-        .take(query.limit)
-        .filter_map(|(item, row)| {
-            let row = row.unwrap_or_else(|| item.row(&context.cx));
-            let mut document = context.show_row(row, Showing::Later)?;
-            include(context, &item, &mut document, query.include);
-            Some(document)
-        })
-        .collect();
-    let mut document = collection(context.schemas, schema, &context.urls, self_url, &query, data, next);
-    if let Some(defaults) = defaults {
-        document["createDefaults"] = defaults.into();
-    }
-    Ok(Reply::ok(document))
-}
-
-fn next_url(context: &Context, self_url: &str, end: usize) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in context.request.query.iter().filter(|(name, _)| name != "marker" && name != "token")
-    {
-        query.append_pair(name, value);
-    }
-    query.append_pair("marker", &format!("m{end}"));
-    format!("{self_url}?{}", query.finish())
-}
-
-/// Puts what a link leads to in place of its URL.
-pub fn include(context: &Context, item: &Item, document: &mut Value, link: Option<&'static str>) {
-    let Some(link) = link else { return };
-    let Some(schema) = item
-        .type_name()
-        .and_then(|name| context.schemas.shown_as(contract_api::in_version(context.schemas, name)))
-    else {
-        return;
-    };
-    let Some(declared) = schema.links.get(link) else { return };
-    let value = if declared.kind == contract_api::LinkKind::Reference {
-        reference_target(context, item, declared)
-            .and_then(|target| context.show(&target, Showing::Later))
-            .unwrap_or(Value::Null)
-    } else {
-        linked(context, item, link)
-            .iter()
-            .filter(|item| !item.is_removed())
-            .filter_map(|item| context.show(item, Showing::Later))
-            .collect()
-    };
-    if let Value::Object(members) = document {
-        members.insert(link.to_owned(), value);
-        if let Some(Value::Object(links)) = members.get_mut("links") {
-            links.remove(link);
-        }
-    }
-}
-
-fn linked(context: &Context, item: &Item, link: &str) -> Vec<Item> {
-    let link = if link == "environments" { "stacks" } else { link };
-    related(&context.cx, item, link)
-}
-
-fn reference_target(context: &Context, item: &Item, link: &contract_api::Link) -> Option<Item> {
-    let row = item.row(&context.cx);
-    let id = row.value(canonical_field(link.field.as_deref()?)).as_str()?.to_owned();
-    let target = if link.target == "environment" { "stack" } else { link.target.as_str() };
-    find(&context.cx, target, &id)
 }
 
 fn follow(context: &Context, schema: &Schema, id: &str, item: &Item, link: &str) -> Result<Reply, AppError> {
@@ -638,7 +599,13 @@ fn follow(context: &Context, schema: &Schema, id: &str, item: &Item, link: &str)
     }
     let target = context.schemas.find(&declared.target).ok_or_else(AppError::not_found)?;
     let self_url = context.urls.link(&concrete.declaration.plural, id, name);
-    list_reply(context, target, &self_url, linked(context, item, name), Some(defaults_of(item, &row.id)))
+    lists::reply(
+        context,
+        target,
+        &self_url,
+        Source::Items(linked(context, item, name)),
+        Some(defaults_of(item, &row.id)),
+    )
 }
 
 /// What a new child of an item has by that alone.
@@ -649,17 +616,23 @@ fn defaults_of(item: &Item, id: &str) -> Map<String, Value> {
         Item::Row(AnyRow::Service(_)) => "serviceId",
         Item::Row(AnyRow::Host(_)) => "hostId",
         Item::Row(AnyRow::Project(_)) => "projectId",
+        Item::Row(AnyRow::Registry(_)) => "registryId",
         Item::Row(AnyRow::Account(_)) => "accountId",
         Item::Row(
             AnyRow::Container(_)
             | AnyRow::Credential(_)
             | AnyRow::Member(_)
             | AnyRow::Setting(_)
-            | AnyRow::Volume(_),
+            | AnyRow::Volume(_)
+            | AnyRow::SealedSecret(_)
+            | AnyRow::Certificate(_)
+            | AnyRow::AuditEntry(_)
+            | AnyRow::ProjectTemplate(_),
         )
         | Item::Port(..)
         | Item::Expose(_)
-        | Item::Setting(_) => return Map::new(),
+        | Item::Setting(_)
+        | Item::Derived(_) => return Map::new(),
     };
     Map::from_iter([(field.to_owned(), id.into())])
 }

@@ -4,15 +4,24 @@ use axum::http::StatusCode;
 use contract_api::launch::LaunchConfig;
 use contract_api::{ApiId, Purpose, Schema, Showing, canonical_field, format_id, validate};
 use contract_values::{AccountId, ProjectId, kind};
-use control_model::{AccountIntent, AccountKind, Dependency, DependencyCondition, MemberRole, ServiceLink};
+use control_model::{
+    AccountIntent, AccountKind, Dependency, DependencyCondition, MemberRole, ServiceLink, TemplateStack,
+};
 use serde_json::{Map, Value};
 
+use crate::app::certificate::CertificateInput;
 use crate::app::container::ContainerCreate;
 use crate::app::credential::Owner;
 use crate::app::project::MemberInput;
+use crate::app::secret::SecretCreate;
 use crate::app::service::ServiceCreate;
 use crate::app::stack::{StackCreate, StackFiles};
-use crate::app::{AppError, ErrorCode, account, container, credential, project, service, setting, stack};
+use crate::app::template::TemplateInput;
+use crate::app::volume::VolumeCreate;
+use crate::app::{
+    AppError, ErrorCode, account, certificate, container, credential, project, registry, secret, service,
+    setting, stack, template, volume,
+};
 use crate::auth::Caller;
 use crate::launch::read_config;
 use crate::routes::api::{Context, canonical_type};
@@ -89,7 +98,9 @@ pub async fn create(
                 Some(Value::Array(members)) => Some(members_input(members)?),
                 _ => None,
             };
-            format_id(project::create_project(cx, name, fields.text("description"), members).await?)
+            let template = fields.reference::<kind::ProjectTemplate>("projectTemplateId")?;
+            let description = fields.text("description");
+            format_id(project::create_project(cx, name, description, members, template).await?)
         }
         "projectMember" => {
             // `projectId` is no field that may be given: it comes from the scope or the parent's URL.
@@ -99,6 +110,47 @@ pub async fn create(
             };
             let member = member_input(&checked)?;
             format_id(project::add_member(cx, parent, member).await?)
+        }
+        "volume" => {
+            let input = VolumeCreate {
+                name: fields.required("name")?,
+                description: fields.text("description"),
+                driver: fields.text("driver").unwrap_or_default(),
+                options: fields.texts("driverOpts").unwrap_or_default(),
+                host: fields.reference::<kind::Host>("hostId")?,
+            };
+            format_id(volume::create_volume(cx, input).await?)
+        }
+        "secret" => {
+            let input = SecretCreate {
+                name: fields.required("name")?,
+                description: fields.text("description"),
+                value: fields.secret("value"),
+                labels: fields.texts("labels").unwrap_or_default(),
+                ..SecretCreate::default()
+            };
+            format_id(secret::create_secret(cx, input).await?)
+        }
+        "certificate" => format_id(certificate::create_certificate(cx, certificate_input(&fields)).await?),
+        "registry" => {
+            let server = fields.required("serverAddress")?;
+            let (name, description) = (fields.text("name"), fields.text("description"));
+            format_id(registry::create_registry(cx, &server, name, description).await?)
+        }
+        "registryCredential" => {
+            let registry = fields.reference::<kind::Registry>("registryId")?.ok_or_else(|| {
+                AppError::field(ErrorCode::MissingRequired, "registryId", "`registryId` is missing")
+            })?;
+            let user = fields.required("publicValue")?;
+            let password = fields.secret("secretValue").ok_or_else(|| {
+                AppError::field(ErrorCode::MissingRequired, "secretValue", "`secretValue` is missing")
+            })?;
+            let (name, description) = (fields.text("name"), fields.text("description"));
+            format_id(registry::create_credential(cx, registry, &user, password, name, description).await?)
+        }
+        "projectTemplate" => {
+            fields.required("name")?;
+            format_id(template::create_template(cx, template_input(&fields)?).await?)
         }
         "setting" => {
             let name = fields.required("name")?;
@@ -318,6 +370,48 @@ fn account_input(fields: &Fields<'_>) -> Result<AccountIntent, AppError> {
         description: fields.text("description"),
         kind: account_kind(&fields.text("kind").unwrap_or_else(|| "user".to_owned()))?,
         inactive: false,
+    })
+}
+
+/// Reads what a certificate is made of, or becomes.
+pub fn certificate_input(fields: &Fields<'_>) -> CertificateInput {
+    CertificateInput {
+        name: fields.text("name"),
+        description: fields.change("description"),
+        certificate: fields.text("cert"),
+        chain: fields.change("certChain"),
+        key: fields.secret("key"),
+    }
+}
+
+/// Reads what a draft of environments is made of.
+///
+/// # Errors
+/// Names what is wrong in it.
+pub fn template_input(fields: &Fields<'_>) -> Result<TemplateInput, AppError> {
+    let stack = |value: &Value| -> Result<TemplateStack, AppError> {
+        let Value::Object(members) = value else {
+            return Err(AppError::field(ErrorCode::InvalidFormat, "stacks", "a stack is an object"));
+        };
+        let fields = Fields(members);
+        Ok(TemplateStack {
+            name: fields.required("name")?,
+            description: fields.text("description"),
+            template: fields.text("templateVersionId").or_else(|| fields.text("templateId")),
+            docker_compose: fields.text("dockerCompose"),
+            rancher_compose: fields.text("rancherCompose"),
+            answers: fields.texts("answers").unwrap_or_default(),
+        })
+    };
+    Ok(TemplateInput {
+        name: fields.text("name"),
+        description: fields.change("description"),
+        external_id: fields.change("externalId"),
+        public: fields.flag("isPublic"),
+        stacks: match fields.0.contains_key("stacks") {
+            true => Some(fields.list("stacks").iter().map(stack).collect::<Result<_, _>>()?),
+            false => None,
+        },
     })
 }
 

@@ -1,10 +1,23 @@
 //! Pages for people: a browsable view of documents, and a page that says where things are.
+//!
+//! Nothing in a page comes from elsewhere and nothing in a document can run: the one script is a file of ours, the
+//! document is data beside it, and the policy that goes with each page allows no more than that.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use serde_json::Value;
 
 use crate::Shared;
+use crate::app::AppError;
 use crate::routes::reply::Reply;
+
+/// What a page may load and do: our own files, requests to this server, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const SCRIPT: &str = include_str!("html/view.js");
+const STYLE: &str = include_str!("html/view.css");
 
 /// Whether the address bar of a browser asks, as opposed to a program.
 pub fn wants_html(headers: &HeaderMap, format: Option<&str>) -> bool {
@@ -33,10 +46,29 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-/// A document with its URLs as links. The page holds no script, so nothing in a document can run.
-pub fn document(status: StatusCode, value: &Value) -> Reply {
+fn html(status: StatusCode, title: &str, head: &str, body: &str) -> Result<Reply, AppError> {
+    let title = escape(title);
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
+         <link rel=\"stylesheet\" href=\"/api-view/view.css\">{head}</head>{body}</html>\n"
+    );
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
+        .header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
+        .body(Body::from(page))
+        .map(Reply::Stream)
+        .map_err(AppError::internal)
+}
+
+/// A document as a page: readable as it is, and with the script a place to work in.
+///
+/// # Errors
+/// Never in practice: the page is made of valid parts.
+pub fn document(status: StatusCode, value: &Value, schemas: &str) -> Result<Reply, AppError> {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut body = String::new();
+    let mut lines = String::new();
     for line in text.lines() {
         let url = line
             .split('"')
@@ -46,31 +78,52 @@ pub fn document(status: StatusCode, value: &Value) -> Reply {
         match url {
             Some(url) => {
                 let link = format!("<a href=\"{url}\">{url}</a>");
-                body.push_str(&line.replacen(&url, &link, 1));
+                lines.push_str(&line.replacen(&url, &link, 1));
             }
-            None => body.push_str(&line),
+            None => lines.push_str(&line),
         }
-        body.push('\n');
+        lines.push('\n');
     }
-    let title = escape(value.get("type").and_then(Value::as_str).unwrap_or("document"));
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <style>body{{font:14px/1.5 monospace;margin:2em}}a{{color:#0550ae}}</style></head>\
-         <body><pre>{body}</pre></body></html>\n"
+    let title = value.get("type").and_then(Value::as_str).unwrap_or("document");
+    // Without `<` no text of the document can end the element that it stands in.
+    let data = value.to_string().replace('<', "\\u003c");
+    let head = format!(
+        "<script type=\"application/json\" id=\"answer\">{data}</script>\
+         <script src=\"/api-view/view.js\" defer></script>"
     );
-    Reply::Text(status, "text/html; charset=utf-8", page)
+    let shown = escape(title);
+    let body = format!(
+        "<body data-schemas=\"{}\"><nav><a href=\"/v2-beta\">v2-beta</a><a href=\"/v1\">v1</a>\
+         <a href=\"{}\">schemas</a></nav><h1>{shown}</h1><main><pre>{lines}</pre></main></body>",
+        escape(schemas),
+        escape(schemas),
+    );
+    html(status, title, &head, &body)
+}
+
+/// A file of the pages.
+///
+/// # Errors
+/// [`crate::app::ErrorCode::NotFound`] for any other name.
+pub fn asset(path: &str) -> Result<Reply, AppError> {
+    let (kind, text) = match path.rsplit('/').next().unwrap_or_default() {
+        "view.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "view.css" => ("text/css; charset=utf-8", STYLE),
+        _ => return Err(AppError::not_found()),
+    };
+    Ok(Reply::Text(StatusCode::OK, kind, text.to_owned()))
 }
 
 /// The page of every path that is none of the API's.
-pub fn page(shared: &Shared) -> Reply {
+///
+/// # Errors
+/// Never in practice: the page is made of valid parts.
+pub fn page(shared: &Shared) -> Result<Reply, AppError> {
     let version = escape(&shared.settings.version);
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Lariat</title>\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <style>body{{font:16px/1.6 sans-serif;margin:3em auto;max-width:40em;padding:0 1em}}</style></head>\
-         <body><h1>Lariat {version}</h1><p>This server is up. Its API is at <a href=\"/v2-beta\">/v2-beta</a>; \
-         the program <code>lariat</code> speaks it.</p></body></html>\n"
+    let body = format!(
+        "<body><h1>Lariat {version}</h1><p>This server is up. Its API is at <a href=\"/v2-beta\">/v2-beta</a>, \
+         described for programs at <a href=\"/v2-beta/openapi.json?_format=json\">/v2-beta/openapi.json</a>; \
+         the program <code>lariat</code> speaks it.</p></body>"
     );
-    Reply::Text(StatusCode::OK, "text/html; charset=utf-8", page)
+    html(StatusCode::OK, "Lariat", "", &body)
 }

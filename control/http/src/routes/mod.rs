@@ -9,6 +9,7 @@ mod api;
 mod create;
 mod html;
 mod input;
+mod lists;
 mod reply;
 mod request;
 mod scripts;
@@ -26,7 +27,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::{Router, extract::FromRequestParts, extract::ws::WebSocketUpgrade};
 
-pub use api::{Context, include};
+pub use api::Context;
+pub use lists::include;
 pub use request::{Origin, Peer};
 
 use contract_values::{HostId, ProjectId};
@@ -56,6 +58,8 @@ pub enum Endpoint {
     Root,
     /// A page for people.
     Page,
+    /// A file that pages for people load.
+    PageFile,
     /// The install script of a registration token.
     Script,
     /// The agent's program.
@@ -112,6 +116,7 @@ impl Endpoint {
             | Self::HealthCheck
             | Self::Root
             | Self::Page
+            | Self::PageFile
             | Self::CaCertificate
             | Self::ApiCertificate
             // The program is the same that everybody can download elsewhere.
@@ -132,6 +137,7 @@ impl Endpoint {
             [] => Self::Root,
             ["ping"] => Self::Ping,
             ["healthcheck"] => Self::HealthCheck,
+            ["api-view", "view.js" | "view.css"] => Self::PageFile,
             ["v1" | "v2-beta", "scripts", "ca.pem"] => Self::CaCertificate,
             ["v1" | "v2-beta", "scripts", "api.crt"] => Self::ApiCertificate,
             ["v1" | "v2-beta", "scripts", "agent", _] => Self::AgentProgram,
@@ -247,9 +253,10 @@ async fn outside(
                 Reply::Text(StatusCode::SERVICE_UNAVAILABLE, kind, format!("not ready: {reason}"))
             }
         }),
-        Endpoint::Root if html::wants_html(&parts.headers, None) => Ok(html::page(shared)),
+        Endpoint::Root if html::wants_html(&parts.headers, None) => html::page(shared),
         Endpoint::Root => Ok(api::versions(origin)),
-        Endpoint::Page => Ok(html::page(shared)),
+        Endpoint::Page => html::page(shared),
+        Endpoint::PageFile => html::asset(parts.uri.path()),
         Endpoint::Script => scripts::install(shared, parts.uri.path(), origin, ip),
         Endpoint::AgentProgram => scripts::agent_program(shared, parts.uri.path()).await,
         Endpoint::CaCertificate => Ok(match &shared.settings.ca_certificate {
@@ -287,21 +294,40 @@ async fn upgrade_of(parts: &mut axum::http::request::Parts) -> Option<WebSocketU
     WebSocketUpgrade::from_request_parts(parts, &()).await.ok()
 }
 
+/// A body has this long to arrive, and longer only as far as it comes at a decent speed.
+const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(20);
+/// So many bytes a second are decent.
+const BODY_SPEED: u64 = 32 << 10;
+
 /// Reads a body up to a limit.
 ///
 /// # Errors
-/// [`ErrorCode::TooLarge`] beyond it.
+/// [`ErrorCode::TooLarge`] beyond it, [`ErrorCode::RequestTimeout`] for one that drips.
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, AppError> {
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
-        if too_large {
-            AppError::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes"))
-        } else {
-            AppError::new(ErrorCode::BadRequest, "the body did not arrive in whole")
+    use futures_util::StreamExt as _;
+    let start = tokio::time::Instant::now();
+    let mut chunks = body.into_data_stream();
+    let mut read = bytes::BytesMut::new();
+    loop {
+        let deadline = start + BODY_TIME + std::time::Duration::from_secs(read.len() as u64 / BODY_SPEED);
+        let chunk = match tokio::time::timeout_at(deadline, chunks.next()).await {
+            Ok(None) => return Ok(read.freeze()),
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => {
+                return Err(AppError::new(ErrorCode::BadRequest, "the body did not arrive in whole"));
+            }
+            Err(_) => {
+                return Err(AppError::new(ErrorCode::RequestTimeout, "the body did not arrive in time"));
+            }
+        };
+        if read.len() + chunk.len() > limit {
+            return Err(AppError::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes")));
         }
-    })
+        read.extend_from_slice(&chunk);
+    }
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
 use contract_api::ErrorDocument;
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ use crate::auth::Caller;
 pub enum Reply {
     /// A document.
     Json(StatusCode, Value),
+    /// The text of a document, with status 200.
+    JsonText(Bytes),
     /// Text.
     Text(StatusCode, &'static str, String),
     /// Nothing but the status.
@@ -98,11 +101,13 @@ pub fn context_headers(headers: &mut HeaderMap, cx: &Cx) {
 
 /// Makes the response of a reply.
 pub fn response(reply: Reply) -> Response {
+    const JSON: &str = "application/json; charset=utf-8";
     let (status, kind, body) = match reply {
         Reply::Upgrade(response) | Reply::Stream(response) => return response,
-        Reply::Json(status, value) => (status, "application/json; charset=utf-8", value.to_string()),
-        Reply::Text(status, kind, text) => (status, kind, text),
-        Reply::Empty(status) => (status, "text/plain; charset=utf-8", String::new()),
+        Reply::Json(status, value) => (status, JSON, Bytes::from(value.to_string())),
+        Reply::JsonText(text) => (StatusCode::OK, JSON, text),
+        Reply::Text(status, kind, text) => (status, kind, text.into()),
+        Reply::Empty(status) => (status, "text/plain; charset=utf-8", Bytes::new()),
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

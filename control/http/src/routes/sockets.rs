@@ -11,7 +11,7 @@ use control_model::{AgentLink, AnyRow, Container, Host, Origin, Row, RunReport};
 use serde_json::{Map, Value, json};
 
 use crate::Shared;
-use crate::app::{AppError, ErrorCode};
+use crate::app::{AppError, ErrorCode, policy};
 use crate::auth::token::Purpose;
 use crate::present::Item;
 use crate::routes::SocketKind;
@@ -119,6 +119,16 @@ pub fn logs_access(context: &Context, row: &Row<Container>, fields: &Fields<'_>)
 /// # Errors
 /// [`ErrorCode::ServiceUnavailable`] when the host is not connected.
 pub fn docker_access(context: &Context, host: &Row<Host>) -> Result<Reply, AppError> {
+    // Through the engine one gives containers whatever one likes.
+    if !policy::refused(&context.cx, &context.cx.tables).is_empty() {
+        return Err(AppError::new(
+            ErrorCode::Forbidden,
+            format!(
+                "only administrators reach the engine while the setting {} refuses something",
+                policy::SETTING
+            ),
+        ));
+    }
     if host.observation.link != AgentLink::Connected {
         return Err(AppError::new(
             ErrorCode::ServiceUnavailable,
@@ -234,10 +244,16 @@ pub fn stats_access(context: &Context, item: &Item, link: &str) -> Result<Reply,
             | AnyRow::Member(_)
             | AnyRow::Setting(_)
             | AnyRow::Stack(_)
-            | AnyRow::Volume(_),
+            | AnyRow::Volume(_)
+            | AnyRow::SealedSecret(_)
+            | AnyRow::Certificate(_)
+            | AnyRow::Registry(_)
+            | AnyRow::AuditEntry(_)
+            | AnyRow::ProjectTemplate(_),
         )
         | Item::Port(..)
         | Item::Expose(_)
+        | Item::Derived(_)
         | Item::Setting(_) => Err(AppError::not_found()),
     }
 }

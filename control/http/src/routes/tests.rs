@@ -6,6 +6,9 @@ fn every_path_has_an_endpoint_and_every_endpoint_a_rule() {
     let table = [
         ("/", Endpoint::Root, Rule::Everybody),
         ("/ping", Endpoint::Ping, Rule::Everybody),
+        ("/api-view/view.js", Endpoint::PageFile, Rule::Everybody),
+        ("/api-view/other.js", Endpoint::Page, Rule::Everybody),
+        ("/v1/dockersocket/", Endpoint::Socket(SocketKind::DockerSocket), Rule::TokenInUrl),
         ("/healthcheck", Endpoint::HealthCheck, Rule::Everybody),
         ("/v1/scripts/ca.pem", Endpoint::CaCertificate, Rule::Everybody),
         ("/v1/scripts/api.crt", Endpoint::ApiCertificate, Rule::Everybody),

@@ -15,12 +15,14 @@ use crate::app::project::ProjectUpdate;
 use crate::app::service::{LinkChange, ServiceUpdate};
 use crate::app::stack::{StackUpdate, StackUpgrade};
 use crate::app::{
-    AppError, ErrorCode, account, container, credential, host, project, service, setting, stack, volume,
+    AppError, ErrorCode, account, certificate, container, credential, host, project, registry, secret,
+    service, setting, stack, template, volume,
 };
 use crate::present::Item;
 use crate::routes::api::{Context, guard_system};
 use crate::routes::create::{
-    account_kind, dependencies_input, launch_input, links_input, members_input, notice_texts,
+    account_kind, certificate_input, dependencies_input, launch_input, links_input, members_input,
+    notice_texts, template_input,
 };
 use crate::routes::input::Fields;
 use crate::routes::reply::Reply;
@@ -98,12 +100,34 @@ pub async fn update(context: &Context, item: &Item, checked: &Map<String, Value>
                 inactive: None,
                 expires: checked.contains_key("expires").then(|| fields.date("expires")),
             };
+            if row.intent.kind == CredentialKind::RegistryLogin {
+                let (user, password) = (fields.text("publicValue"), fields.secret("secretValue"));
+                registry::update_credential(cx, row.id, user, password).await?;
+            }
             credential::update_credential(cx, row.id, update).await?;
         }
         Item::Setting(value) => {
             setting::store(cx, &value.name, &fields.text("value").unwrap_or_default()).await?;
         }
-        Item::Row(AnyRow::Member(_) | AnyRow::Setting(_)) | Item::Port(..) | Item::Expose(_) => {
+        Item::Row(AnyRow::Certificate(row)) => {
+            certificate::update_certificate(cx, row.id, &certificate_input(&fields)).await?;
+        }
+        Item::Row(AnyRow::Registry(row)) => {
+            registry::update_registry(cx, row.id, fields.change("name"), fields.change("description"), None)
+                .await?;
+        }
+        Item::Row(AnyRow::ProjectTemplate(row)) => {
+            template::update_template(cx, row.id, template_input(&fields)?).await?;
+        }
+        Item::Row(AnyRow::SealedSecret(row)) => {
+            if let Some(description) = fields.change("description") {
+                secret::describe_secret(cx, row.id, description).await?;
+            }
+        }
+        Item::Row(AnyRow::Member(_) | AnyRow::Setting(_) | AnyRow::AuditEntry(_))
+        | Item::Port(..)
+        | Item::Expose(_)
+        | Item::Derived(_) => {
             return Err(AppError::new(ErrorCode::MethodNotAllowed, "this type cannot be changed"));
         }
     }
@@ -159,9 +183,14 @@ async fn remove_item(context: &Context, item: &Item) -> Result<(), AppError> {
             project::set_members(cx, project, &rest).await
         }
         Item::Setting(value) => setting::reset(cx, &value.name).await,
-        Item::Row(AnyRow::Setting(_)) | Item::Port(..) | Item::Expose(_) => {
-            Err(AppError::new(ErrorCode::MethodNotAllowed, "this type cannot be removed"))
-        }
+        Item::Row(AnyRow::SealedSecret(row)) => secret::remove_secret(cx, row.id).await,
+        Item::Row(AnyRow::Certificate(row)) => certificate::remove_certificate(cx, row.id).await,
+        Item::Row(AnyRow::Registry(row)) => registry::remove_registry(cx, row.id).await,
+        Item::Row(AnyRow::ProjectTemplate(row)) => template::remove_template(cx, row.id).await,
+        Item::Row(AnyRow::Setting(_) | AnyRow::AuditEntry(_))
+        | Item::Port(..)
+        | Item::Expose(_)
+        | Item::Derived(_) => Err(AppError::new(ErrorCode::MethodNotAllowed, "this type cannot be removed")),
     }
 }
 
@@ -327,6 +356,7 @@ async fn run(
         }
         (Item::Row(AnyRow::Container(row)), "logs") => return sockets::logs_access(context, row, &fields),
         (Item::Row(AnyRow::Host(row)), "activate") => host::set_active(cx, row.id, true).await?,
+        (Item::Row(AnyRow::Host(row)), "evacuate") => host::evacuate(cx, row.id).await?,
         (Item::Row(AnyRow::Host(row)), "deactivate") => host::set_active(cx, row.id, false).await?,
         (Item::Row(AnyRow::Host(row)), "dockersocket") => return sockets::docker_access(context, row),
         (Item::Row(AnyRow::Project(row)), "activate" | "deactivate") => {
@@ -342,6 +372,9 @@ async fn run(
         (Item::Row(AnyRow::Account(row)), "activate" | "deactivate") => {
             let update = AccountUpdate { inactive: Some(name == "deactivate"), ..AccountUpdate::default() };
             account::update_account(cx, row.id, update).await?;
+        }
+        (Item::Row(AnyRow::Registry(row)), "activate" | "deactivate") => {
+            registry::update_registry(cx, row.id, None, None, Some(name == "deactivate")).await?;
         }
         (Item::Row(AnyRow::Credential(row)), "activate" | "deactivate") => {
             let update =

@@ -237,7 +237,12 @@ fn gather(pending: &mut BTreeSet<(Kind, i64)>, changes: &[Change], old: &Tables,
                 | Kind::Setting
                 | Kind::Host
                 | Kind::Stack
-                | Kind::Volume => [None, None, None],
+                | Kind::Volume
+                | Kind::Secret
+                | Kind::Certificate
+                | Kind::Registry
+                | Kind::AuditLog
+                | Kind::ProjectTemplate => [None, None, None],
             };
             pending.extend(parents.into_iter().flatten());
         }

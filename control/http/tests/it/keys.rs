@@ -87,7 +87,7 @@ async fn people_sign_in_and_out() {
     assert_eq!(with("authorization", &bearer, "GET /v2-beta/projects").await.status, 401);
     assert_eq!(
         with("authorization", &bearer, "GET /v2-beta/token/current").await.outcome(),
-        "500 JWTNotProvided"
+        "401 JWTNotProvided"
     );
 }
 

@@ -4,8 +4,14 @@
 
 mod access;
 mod agents;
+mod audit;
+mod classes;
+mod clients;
+mod derived;
+mod keeps;
 mod keys;
 mod lists;
+mod long_lists;
 mod objects;
 mod proxies;
 mod sockets;

@@ -124,7 +124,7 @@ pub struct World {
     pub password: String,
     pub http: reqwest::Client,
     stop: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A pair of keys; empty for nobody.
@@ -233,8 +233,13 @@ impl World {
             password: first.password.expose().to_owned(),
             http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
             stop,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Where the server keeps its database.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Ends the server's sockets.

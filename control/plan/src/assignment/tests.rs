@@ -1,12 +1,12 @@
 use contract_protocol::{DesiredRun, NetworkAttachment, RunRule};
 use control_model::{Container, ContainerRun, Row, ServiceLink, VolumeTemplate};
 
-use crate::tests::testbed::World;
+use crate::tests::testbed::{World, vault};
 use crate::{assign_container, assignment};
 
 fn entry(world: &str, name: &str) -> Option<contract_protocol::ContainerAssignment> {
     let w = World::of(world);
-    assign_container(&w.tables, &w.container(name))
+    assign_container(&w.tables, &vault(), &w.container(name))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_stack_has_a_network_in_which_links_are_names() {
     w.change("web", |intent| {
         intent.links.push(ServiceLink { service: db, alias: Some("database".into()) });
     });
-    let shall = assignment(&w.tables, w.host("h1"));
+    let shall = assignment(&w.tables, &vault(), w.host("h1"));
     let names: Vec<&String> = shall.networks.keys().collect();
     assert_eq!(names, ["lariat-5-7"]);
     let container = &shall.containers[&w.container("shop-db-1").id];
@@ -94,7 +94,8 @@ fn a_container_joins_the_network_of_the_same_number() {
     );
     let side = w.container("shop-side-2");
     let main = w.container("shop-main-2");
-    let attachment = |w: &World, row: &Row<Container>| assign_container(&w.tables, row).unwrap().spec.network;
+    let attachment =
+        |w: &World, row: &Row<Container>| assign_container(&w.tables, &vault(), row).unwrap().spec.network;
     assert_eq!(attachment(&w, &side), NetworkAttachment::Container { id: main.id });
     let mut gone = main;
     gone.removed = Some(w.now);
@@ -109,7 +110,7 @@ fn volumes_have_the_stack_s_name_before_theirs() {
     stack.intent.volumes.insert("data".into(), VolumeTemplate::default());
     w.put(stack.clone());
     let source = |w: &World| {
-        let shall = assignment(&w.tables, w.host("h1"));
+        let shall = assignment(&w.tables, &vault(), w.host("h1"));
         let names: Vec<String> = shall.volumes.keys().cloned().collect();
         (shall.containers.values().next().unwrap().spec.mounts[0].source.clone(), names)
     };
@@ -129,7 +130,7 @@ fn volumes_have_the_stack_s_name_before_theirs() {
 fn an_order_to_a_native_container_is_given_until_it_is_carried_out() {
     let mut w = World::of("host h1; native n on h1");
     let host = w.host("h1");
-    let orders = |w: &World| assignment(&w.tables, host).natives;
+    let orders = |w: &World| assignment(&w.tables, &vault(), host).natives;
     assert!(orders(&w).is_empty());
     let mut row = w.container("n");
     row.intent.run = ContainerRun::Stopped;
@@ -205,12 +206,12 @@ fn room_is_given_when_a_container_has_gone_and_not_before() {
 #[test]
 fn new_limits_of_a_service_reach_the_containers_of_its_version() {
     let mut w = World::of("host h1; service web; copy web 1 running on h1");
-    let before = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    let before = assign_container(&w.tables, &vault(), &w.container("shop-web-1")).unwrap();
     w.change("web", |intent| {
         intent.launch.resources.memory = Some(5);
         intent.launch.restart = Some(control_model::RestartPolicy::OnFailure { most: Some(2) });
     });
-    let after = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    let after = assign_container(&w.tables, &vault(), &w.container("shop-web-1")).unwrap();
     assert_eq!(after.spec.resources.memory, Some(5));
     assert_eq!(after.spec.restart, contract_protocol::RestartPolicy::OnFailure { most: Some(2) });
     assert_eq!(after.rule, RunRule::OnFailure { most: Some(2) });
@@ -220,6 +221,6 @@ fn new_limits_of_a_service_reach_the_containers_of_its_version() {
         intent.launch.resources.memory = Some(6);
         intent.launch_version += 1;
     });
-    let old = assign_container(&w.tables, &w.container("shop-web-1")).unwrap();
+    let old = assign_container(&w.tables, &vault(), &w.container("shop-web-1")).unwrap();
     assert_eq!(old.spec.resources.memory, None);
 }

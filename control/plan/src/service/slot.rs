@@ -21,8 +21,10 @@ pub(super) struct Copy {
     host: Option<HostId>,
     /// It has a host.
     pub placed: bool,
-    /// It was made for an earlier launch version.
+    /// It is to be replaced: made for an earlier launch version, or on a host that is being emptied.
     pub outdated: bool,
+    /// Its host is being emptied.
+    pub evacuating: bool,
     /// Its host is given up or gone.
     pub lost: bool,
     /// It is as it shall be, as far as is known.
@@ -43,6 +45,7 @@ impl Copy {
         let lost = host.is_some_and(|id| {
             tables.hosts.get(id).is_none_or(|host| host.is_going() || host.decision.lost_since.is_some())
         });
+        let evacuating = host.and_then(|id| tables.hosts.get(id)).is_some_and(|host| host.intent.evacuate);
         let ready = is_ready(tables, row) && !row.decision.held;
         Self {
             id: row.id.raw(),
@@ -50,7 +53,8 @@ impl Copy {
             create_index,
             host: row.intent.requested_host.or(host),
             placed: host.is_some(),
-            outdated: version != service.intent.launch_version,
+            outdated: evacuating || version != service.intent.launch_version,
+            evacuating,
             lost,
             ready,
             serves: ready && row.observation.rank == RunReport::Running,

@@ -425,3 +425,21 @@ fn the_reason_keeps_its_time() {
     let second = w.service_row("web").decision.reason.unwrap();
     assert_ne!(first.code, second.code);
 }
+
+#[test]
+fn a_host_is_emptied_one_copy_at_a_time_and_the_successor_comes_first() {
+    let hosts = "host h1 evacuating; host h2";
+    check(
+        &format!("{hosts}; service web scale 2; copy web 1 running on h1; copy web 2 running on h1"),
+        "make web-1 on h2",
+    );
+    check(
+        &format!("{hosts}; service web; copy web 1 running on h1 made 1; copy web 1 running on h2 made 2"),
+        "retire web-1, settled",
+    );
+    check(&format!("{hosts}; service web; copy web 1 starting on h1"), "retire web-1, make web-1 on h2");
+    check(
+        "host h1 evacuating; host h2; service web global; copy web 1 running on h1; copy web 2 running on h2",
+        "retire web-1, settled",
+    );
+}

@@ -159,6 +159,7 @@ impl World {
                     row.decision.lost_since = Some(Timestamp(self.now.0 - 1000));
                 }
                 "inactive" => row.intent.inactive = true,
+                "evacuating" => (row.intent.inactive, row.intent.evacuate) = (true, true),
                 "going" => row.removal_asked = Some(self.now),
                 "memory" => row.observation.facts.memory_total = u64::try_from(number()).unwrap(),
                 "cpus" => row.observation.facts.cpu_count = u32::try_from(number()).unwrap(),
@@ -429,7 +430,7 @@ impl World {
             .map(|host| host.id)
             .collect();
         for host in hosts {
-            let shall = crate::assignment(&self.tables, host);
+            let shall = crate::assignment(&self.tables, &vault(), host);
             let rows: Vec<Row<Container>> = self
                 .tables
                 .containers
@@ -683,4 +684,9 @@ pub(crate) fn report(row: &Row<Container>, rank: Rank, at: Timestamp) -> Contain
         retry_at: None,
         progress: None,
     }
+}
+
+/// A vault with a key of its own.
+pub(crate) fn vault() -> crate::Vault {
+    crate::Vault::new(&contract_values::Secret::new("the key of the tests".into()))
 }

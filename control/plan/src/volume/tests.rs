@@ -2,7 +2,7 @@ use contract_protocol::{FailureCode, Report, ReportItem, VolumeReport};
 use control_model::{AgentLink, Tables, Transaction, Volume, VolumeIntent};
 
 use super::*;
-use crate::tests::testbed::{NOW, World};
+use crate::tests::testbed::{NOW, World, vault};
 use crate::{Supply, assignment, ingest};
 
 fn volume(w: &World) -> VolumeId {
@@ -42,7 +42,7 @@ fn say(w: &mut World, id: VolumeId, gone: bool) {
 }
 
 fn orders(w: &World) -> Vec<String> {
-    assignment(&w.tables, w.host("h1")).volume_orders.into_keys().collect()
+    assignment(&w.tables, &vault(), w.host("h1")).volume_orders.into_keys().collect()
 }
 
 #[test]
