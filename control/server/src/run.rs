@@ -89,11 +89,44 @@ pub enum ServerError {
     },
 }
 
+/// How fast the loops of a server are. Operators have no say in it: the test kit's servers are in a hurry.
+#[derive(Clone, Debug, Default)]
+pub struct Tuning {
+    /// Figures that decisions go by.
+    pub settings: Settings,
+    /// How the links to hosts behave; the version is the configuration's.
+    pub dispatch: DispatchOptions,
+    /// How the store behaves.
+    pub store: StoreOptions,
+}
+
+/// A server that answers.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Its store.
+    pub store: Store,
+    /// Where it answers.
+    pub urls: Vec<String>,
+}
+
 /// Runs a server until `shutdown` is ready, and takes it down in order.
 ///
 /// # Errors
 /// Says why it could not start.
 pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+    run_with(config, Tuning::default(), |_| {}, shutdown).await
+}
+
+/// The same for the test kit: with loops as fast as told, and a word to the caller when it answers.
+///
+/// # Errors
+/// Says why it could not start.
+pub async fn run_with(
+    config: ServerConfig,
+    tuning: Tuning,
+    ready: impl FnOnce(Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
     let _lock = lock(&config)?;
     crate::files::raise_limit();
     let certificate = tls::load(&config.tls, &config.data_folder).map_err(ServerError::Tls)?;
@@ -113,7 +146,7 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
         .database
         .clone()
         .unwrap_or_else(|| format!("sqlite:{}", config.data_folder.join("lariat.db").display()));
-    let store = Store::open(&database, StoreOptions::default()).await.map_err(ServerError::Open)?;
+    let store = Store::open(&database, tuning.store).await.map_err(ServerError::Open)?;
     let random: control_http::Random = Arc::new(|bytes: &mut [u8]| SystemRandom.fill(bytes));
     let clock: control_http::Clock = Arc::new(|| SystemClock.now());
     let key = key::ensure(&config.data_folder).map_err(|source| ServerError::Key {
@@ -135,13 +168,13 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     let options = DispatchOptions {
         version: config.version.clone(),
         vault: Vault::new(&installation.key),
-        ..DispatchOptions::default()
+        ..tuning.dispatch
     };
     let dispatch = Dispatch::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), options)
         .await
         .map_err(ServerError::Links)?;
     let controllers =
-        Controllers::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), Settings::default());
+        Controllers::start(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom), tuning.settings);
     let (closing, closed) = watch::channel(false);
     let links = Arc::new(Links(dispatch.clone()));
     let router = router(App {
@@ -173,6 +206,7 @@ pub async fn run(config: ServerConfig, shutdown: impl Future<Output = ()>) -> Re
     drop(router);
     tasks.close();
     tell(&config, &urls, certificate.as_ref())?;
+    ready(Ready { store: store.clone(), urls });
 
     shutdown.await;
 
