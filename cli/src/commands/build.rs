@@ -198,7 +198,7 @@ async fn build(
         );
         if needed {
             return Err(during(CliError::new(what))
-                .hint(format!("build it with `lariat docker --host {host} -- docker buildx build …`")));
+                .hint(format!("build it with `lariat docker --host {host} buildx build …`")));
         }
         session.note(&format!("{} {what}", session.io.paint_message("33", "note:")));
     }

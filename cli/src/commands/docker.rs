@@ -14,29 +14,19 @@ use crate::session::Session;
 
 /// Run the Docker command line against a host, through the server
 ///
-/// What comes after the options goes to the program `docker` of this machine as it is: `lariat docker --host alpha ps -a`. Behind `--`
-/// another program is run, with DOCKER_HOST set: `lariat docker --host alpha -- docker compose ps`.
+/// What comes after the options goes to the program `docker` of this machine as it is: `lariat docker --host alpha ps -a`. With
+/// --program, it is another program, which is run with DOCKER_HOST set: `lariat docker --host alpha --program docker-compose ps`.
 #[derive(Debug, Args)]
-#[command(
-    disable_help_subcommand = true,
-    override_usage = "lariat docker [OPTIONS] ARGUMENTS...\n       lariat docker [OPTIONS] -- PROGRAM ARGUMENTS..."
-)]
 pub struct Docker {
     /// The host, by name or id; not needed where there is only one [variable: LARIAT_DOCKER_HOST]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// Another program and its arguments, run with DOCKER_HOST set
-    #[arg(last = true)]
-    program: Vec<String>,
-    #[command(subcommand)]
-    arguments: Option<Arguments>,
-}
-
-/// The arguments of `docker`, of which we know nothing.
-#[derive(Debug, clap::Subcommand)]
-enum Arguments {
-    #[command(external_subcommand)]
-    All(Vec<String>),
+    /// What follows is a program and its arguments, instead of arguments of `docker`
+    #[arg(long, requires = "arguments")]
+    program: bool,
+    /// The arguments of `docker`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 /// The host that is meant, and the way to its engine.
@@ -146,12 +136,9 @@ impl Docker {
     }
 
     fn command(&self, socket: &Path) -> tokio::process::Command {
-        let (program, arguments) = match self.program.as_slice() {
-            [program, arguments @ ..] => (program.as_str(), arguments),
-            [] => match &self.arguments {
-                Some(Arguments::All(arguments)) => ("docker", arguments.as_slice()),
-                None => ("docker", [].as_slice()),
-            },
+        let (program, arguments) = match self.arguments.as_slice() {
+            [program, arguments @ ..] if self.program => (program.as_str(), arguments),
+            arguments => ("docker", arguments),
         };
         let mut command = tokio::process::Command::new(program);
         command

@@ -80,7 +80,14 @@ impl Settings {
 
 async fn find(session: &Session, name: &str) -> Result<Resource, CliError> {
     let client = SETTINGS.client(session).await?;
-    client.find_in(SETTINGS.collection, name).await?.ok_or_else(|| {
-        CliError::new(format!("there is no setting `{name}`")).hint("`lariat settings` lists them")
-    })
+    let unknown =
+        || CliError::new(format!("there is no setting `{name}`")).hint("`lariat settings` lists them");
+    let found = client.find_in(SETTINGS.collection, name).await?.ok_or_else(unknown)?;
+    let has = |field: &str| found.fields.get(field).is_some_and(|value| !value.is_null());
+    if has("value") || has("activeValue") {
+        return Ok(found);
+    }
+    // The wire answers for any name; only the list tells a setting without a value from none.
+    let all = client.list_of(SETTINGS.collection, &Query::all()).await?;
+    if all.iter().any(|setting| setting.meta.id == found.meta.id) { Ok(found) } else { Err(unknown()) }
 }

@@ -177,6 +177,7 @@ impl Up {
         if self.force_upgrade && effect != Effect::Created {
             force(&client, &wanted, self.batch_size, self.interval).await?;
         }
+        start_stopped(session, &client, &wanted).await?;
         if self.detach {
             if session.globals.quiet {
                 session.io.line(&stack.meta.id)?;
@@ -332,6 +333,28 @@ async fn create_secrets(session: &Session, client: &Client, bundle: &Bundle) -> 
             .await
             .map_err(|error| CliError::from(error).during(format!("could not create the secret {name}")))?;
         session.note(&format!("secret {name} created"));
+    }
+    Ok(())
+}
+
+/// Starts services that somebody stopped, or that were created without being started.
+async fn start_stopped(session: &Session, client: &Client, wanted: &Wanted) -> Result<(), CliError> {
+    let query = match &wanted.stack {
+        Some(stack) => Query::all().with("stackId", stack.as_str()),
+        None => Query::all(),
+    };
+    let services: Vec<Service> = client.list(&query).await?;
+    let is_stopped = |service: &&Service| {
+        wanted.services.contains_key(&service.meta.id)
+            && matches!(service.meta.state.as_str(), "inactive" | "deactivating")
+    };
+    for service in services.iter().filter(is_stopped) {
+        let name = service.meta.title();
+        client
+            .act(service, "activate", None)
+            .await
+            .map_err(|error| CliError::from(error).during(format!("could not start {name}")))?;
+        session.note(&format!("service {name} started"));
     }
     Ok(())
 }

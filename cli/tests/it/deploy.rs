@@ -309,6 +309,24 @@ async fn upgrades_are_forced_pruned_and_taken_back() {
 }
 
 #[tokio::test]
+async fn up_starts_what_was_stopped() {
+    let world = shop(|objects, what, id, _| {
+        if what == "activate" {
+            objects.change(id, &json!({"state": "active"}));
+        }
+        None
+    })
+    .await;
+    world.change("1s1", &json!({"state": "inactive"}));
+    world.file("docker-compose.yml", FILE);
+    let done = world.run("up -s shop").await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("service web started\n"), "{}", done.err);
+    let lines: Vec<String> = world.orders().into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines[1..], ["POST /projects/1a5/services/1s1?action=activate"]);
+}
+
+#[tokio::test]
 async fn files_are_shown_as_they_are_understood() {
     let world = World::empty().await;
     world.file("docker-compose.yml", FILE);

@@ -251,19 +251,19 @@ async fn other_programs_reach_the_engine() {
             answer.display()
         ),
     );
-    let done = world.run(&format!("docker --host alpha -- sh {}", script.display())).await;
+    let done = world.run(&format!("docker --host alpha --program sh {}", script.display())).await;
     assert_eq!((done.code, done.err.as_str()), (7, ""), "the exit code is that of the program");
     assert_eq!(std::fs::read_to_string(&answer).unwrap(), "OK");
-    let done = world.run("docker --host alpha -- no-such-program-here").await;
+    let done = world.run("docker --host alpha --program no-such-program-here").await;
     assert_eq!(done.code, 1);
     assert!(done.err.contains("could not run `no-such-program-here`"), "{}", done.err);
     let mut variables = world.variables();
     variables.insert("LARIAT_DOCKER_HOST".into(), "nope".into());
-    let done = world.run_with("docker -- true", variables, "").await;
+    let done = world.run_with("docker --program true", variables, "").await;
     assert!(done.err.contains("there is no host `nope`"), "{}", done.err);
     // Where the server does not offer it, it says so.
     world.change("1h1", &json!({"actions": ["deactivate"]}));
-    let done = world.run("docker -- true").await;
+    let done = world.run("docker --program true").await;
     assert_eq!(done.code, 1);
     assert!(done.err.contains("`dockersocket` is not possible while host"), "{}", done.err);
 }

@@ -38,7 +38,7 @@ fn stacks_are_created_exported_and_removed_without_hosts() {
 
     let none = server.run(&["up", "-s", "shop", "--timeout", "20"]);
     assert_eq!(none.code, 1);
-    assert!(none.err.contains("there is no host"), "{}", none.err);
+    assert!(none.err.contains("the environment has no host"), "{}", none.err);
     let smaller = "services:\n  web:\n    image: example/web:1\n";
     server.file("smaller.yml", smaller);
     let pruned = server.run(&["up", "-s", "shop", "-f", "smaller.yml", "--prune", "-d"]);
@@ -77,7 +77,11 @@ fn environments_keys_and_settings_are_managed() {
 
     let before = server.run(&["settings", "get", "api.host"]).ok();
     server.run(&["settings", "set", "api.host", "https://public.test"]).ok();
-    assert_eq!(server.run(&["settings", "get", "api.host"]).ok(), "https://public.test\n", "before: {before}");
+    assert_eq!(
+        server.run(&["settings", "get", "api.host"]).ok(),
+        "https://public.test\n",
+        "before: {before}"
+    );
     assert_eq!(server.run(&["settings", "get", "no.such.setting"]).code, 1);
 
     let members = server.run(&["members", "--format", "json"]).json();
