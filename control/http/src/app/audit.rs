@@ -4,9 +4,11 @@
 //! was refused, or changed nothing, gets an entry of its own. The log is bounded as it is written: each entry takes the
 //! oldest ones along that are too old or too many.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use contract_api::{FieldType, Version, declarations};
 use contract_values::{AccountId, AuditEntryId};
 use control_model::{
     AuditEntry, AuditIntent, AuthKind, Credential, CredentialKind, Part, Row, Tables, Transaction,
@@ -150,6 +152,18 @@ pub async fn conclude(cx: &Cx, status: u16, error: Option<&str>) -> Result<(), A
     cx.commit_audited(|_, _| Ok(()), true).await
 }
 
+/// The names of fields, in lower case, that some type takes and never shows.
+fn unshown() -> &'static BTreeSet<String> {
+    static NAMES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let fields = declarations(Version::V2Beta).iter().flat_map(|declaration| &declaration.fields);
+        fields
+            .filter(|(_, field)| field.write_only || field.kind == FieldType::Password)
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect()
+    })
+}
+
 /// The members whose value is a secret, in whatever type.
 fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 8] =
@@ -159,7 +173,9 @@ fn is_secret(name: &str) -> bool {
     if matches!(name.as_str(), "secrets" | "secretid" | "registrycredentialid" | "secret") {
         return false;
     }
-    matches!(name.as_str(), "key" | "code") || WORDS.iter().any(|word| name.contains(word))
+    matches!(name.as_str(), "key" | "code")
+        || WORDS.iter().any(|word| name.contains(word))
+        || unshown().contains(&name)
 }
 
 /// The request as JSON, without secrets, without the values of environment variables and of what is long.
