@@ -268,9 +268,23 @@ fn fold(document: &mut Document, entry: Entry, path: Path<'_>, kind: ServiceKind
         if let Value::Map(map) = &mut service.node.value {
             match kind {
                 ServiceKind::LoadBalancerService => gather(map, "lb_config", BALANCER, service.at),
-                ServiceKind::StorageDriverService => gather(map, "storage_driver", STORAGE, service.at),
-                ServiceKind::NetworkDriverService => gather(map, "network_driver", NETWORK, service.at),
+                ServiceKind::StorageDriverService | ServiceKind::NetworkDriverService => {
+                    let (below, keys) = match kind {
+                        ServiceKind::StorageDriverService => ("storage_driver", STORAGE),
+                        _ => ("network_driver", NETWORK),
+                    };
+                    gather(map, below, keys, service.at);
+                    if !map.contains_key(below) {
+                        // A driver without a name is called as its service.
+                        let named = Entry { at: service.at, node: Node::text(service.at, name.as_str()) };
+                        let inner = Map::from_iter([("name".to_owned(), named)]);
+                        let node = Node::map(service.at, inner);
+                        map.insert(below.to_owned(), Entry { at: service.at, node });
+                    }
+                }
                 ServiceKind::DnsService => {
+                    let image = Node::text(service.at, "rancher/dns-service");
+                    map.insert("image".to_owned(), Entry { at: service.at, node: image });
                     if let Some(list) = map.shift_remove("services") {
                         map.insert("links".to_owned(), list);
                     }

@@ -260,8 +260,9 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
     let stands_for_kind = draft.config().image().is_some_and(|image| {
         image.parse::<ImageRef>().is_ok_and(|image| super::kind_of_image(&image).is_some())
     });
-    if stands_for_kind {
-        // These images say what sort of service it is; none of them is ever run.
+    if stands_for_kind || (draft.input.kind == ServiceKind::LoadBalancerService && !balances) {
+        // These images say what sort of service it is; none of them is ever run. Nor is a balancer that has nothing
+        // to balance.
         draft.config().image_uuid = None;
     }
     if draft.input.kind == ServiceKind::ExternalService {
