@@ -16,8 +16,16 @@ use crate::{debian, target, tidy, tree};
 mod python;
 
 /// What the tests use, besides what building them needs.
-const PACKAGES: &[&str] =
-    &["docker.io", "iptables", "iproute2", "e2fsprogs", "busybox-static", "postgresql", "python3-venv", "docker-compose"];
+const PACKAGES: &[&str] = &[
+    "docker.io",
+    "iptables",
+    "iproute2",
+    "e2fsprogs",
+    "busybox-static",
+    "postgresql",
+    "python3-venv",
+    "docker-compose",
+];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -218,6 +226,18 @@ pub fn read_summary(line: &str) -> Option<Counts> {
     Some(counts)
 }
 
+/// Where Debian keeps the programs of the newest PostgreSQL.
+pub fn postgres_programs() -> Result<PathBuf> {
+    let mut versions: Vec<u32> = std::fs::read_dir("/usr/lib/postgresql")
+        .context("PostgreSQL is not installed")?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable();
+    let newest = versions.last().context("PostgreSQL is not installed")?;
+    Ok(PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin")))
+}
+
 /// A PostgreSQL of our own on a socket in a directory of its own.
 struct Database {
     server: Child,
@@ -229,7 +249,7 @@ impl Database {
 
     fn start() -> Result<Self> {
         Self::sweep();
-        let programs = Self::programs()?;
+        let programs = postgres_programs()?;
         let directory = std::env::temp_dir().join(format!("{}{}", Self::PREFIX, std::process::id()));
         std::fs::create_dir(&directory)?;
         std::fs::write(directory.join("owner"), start_time(std::process::id()).unwrap_or_default())?;
@@ -285,18 +305,6 @@ impl Database {
     fn url(&self) -> String {
         let directory = self.directory.to_string_lossy().replace('/', "%2F");
         format!("postgres://lariat@{directory}/postgres")
-    }
-
-    /// Where Debian keeps the newest version's programs.
-    fn programs() -> Result<PathBuf> {
-        let mut versions: Vec<u32> = std::fs::read_dir("/usr/lib/postgresql")
-            .context("PostgreSQL is not installed")?
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
-        versions.sort_unstable();
-        let newest = versions.last().context("PostgreSQL is not installed")?;
-        Ok(PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin")))
     }
 
     /// Removes directories whose owner is gone; the server in them ended with it.

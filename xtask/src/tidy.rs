@@ -60,7 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Used by tests and chores only.
-const TOOLS: &[&str] = &["testkit", "testkit-lab", "testkit-dev", "xtask"];
+const TOOLS: &[&str] = &["testkit", "testkit-lab", "testkit-dev", "testkit-compat", "testkit-bench", "xtask"];
 
 const LONGEST_FILE: usize = 800;
 

@@ -123,6 +123,24 @@ impl Stage {
         path.into_os_string().into_string().ok().context("the lab's path is not text")
     }
 
+    /// Writes a stack's file, and gives its path.
+    pub fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.lab.directory().join(format!("{name}.yml"));
+        std::fs::write(&path, text)?;
+        path.into_os_string().into_string().ok().context("the lab's path is not text")
+    }
+
+    /// Where the server answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The administrator's key, as `ACCESS:SECRET`.
+    pub fn key(&self) -> Result<String> {
+        let (access, secret) = self.keys.as_ref().context("the server has not been started")?;
+        Ok(format!("{access}:{secret}"))
+    }
+
     pub fn server_pid(&self) -> Result<u32> {
         self.server.as_ref().map(Child::id).context("the server has not been started")
     }

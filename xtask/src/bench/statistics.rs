@@ -35,6 +35,35 @@ impl Verdict {
         }
     }
 
+    /// Judges a rate that must not be lower.
+    pub fn floor(what: &str, value: f64, limit: f64, unit: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            result: if value >= limit { Outcome::Reached } else { Outcome::Missed },
+            detail: format!("{value:.0} {unit}, at least {limit} {unit}"),
+        }
+    }
+
+    /// Judges rates against a peer's that took turns with them: the median of the ratios must not be lower.
+    pub fn at_least(what: &str, ours: &[f64], peer: &[f64], limit: f64) -> Self {
+        let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| ours / peer).collect();
+        let ratio = median(&ratios);
+        let spread = spread(peer);
+        let result = match (spread > LARGEST_SPREAD, ratio >= limit) {
+            (true, _) => Outcome::NotJudged,
+            (false, true) => Outcome::Reached,
+            (false, false) => Outcome::Missed,
+        };
+        let detail = format!(
+            "ratio {ratio:.3} (at least {limit}), medians {:.0}/s and {:.0}/s, ratios {}, peer's spread {:.0}%",
+            median(ours),
+            median(peer),
+            list(&ratios),
+            spread * 100.0
+        );
+        Self { what: what.to_owned(), result, detail }
+    }
+
     /// Judges the median of the ratios of runs that took turns.
     pub fn ratio(what: &str, ours: &[f64], peer: &[f64], limit: f64) -> Self {
         let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| ours / peer).collect();
