@@ -282,5 +282,5 @@ fn room_that_comes_while_a_plan_is_made_is_not_missed() {
     wakes.room();
     queue.take_wakes(wakes);
     assert_eq!(queue.take(Timestamp(0)), Ok((1, Why::Room)));
-    assert_eq!(Kind::ALL.len(), 10, "a new kind needs a look at every controller's wakes");
+    assert_eq!(Kind::ALL.len(), 15, "a new kind needs a look at every controller's wakes");
 }

@@ -46,7 +46,7 @@ pub use host::plan_host;
 pub use ingest::{Ingested, ingest};
 pub use observe::{host_facts, observe, observe_native};
 pub use placement::{Fleet, Misfit, Wish};
-pub use project::plan_project;
+pub use project::{end_keeps, plan_project};
 pub use removal::is_ready;
 pub use service::plan_service;
 pub use settings::Settings;

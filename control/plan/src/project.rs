@@ -1,7 +1,7 @@
 //! Environments: what goes with one that is removed.
 
-use contract_values::{ProjectId, Timestamp};
-use control_model::{Origin, Tables};
+use contract_values::{ProjectId, Secret, Timestamp};
+use control_model::{CertificateIntent, Origin, SealedSecretIntent, Tables, Transaction};
 
 use crate::supply::Plan;
 
@@ -45,6 +45,7 @@ pub fn plan_project(tables: &Tables, now: Timestamp, id: ProjectId) -> Plan {
     if working {
         return plan;
     }
+    end_keeps(tables, &mut plan.tx, id);
     for credential in tables.credentials.of_project(id).filter(|row| row.removed.is_none()) {
         plan.tx.finish_removal(credential);
     }
@@ -53,4 +54,20 @@ pub fn plan_project(tables: &Tables, now: Timestamp, id: ProjectId) -> Plan {
     }
     plan.tx.finish_removal(project);
     plan
+}
+
+/// Adds the end of what an environment keeps to a transaction: secrets, certificates and registries. Nothing that is
+/// sealed stays behind.
+pub fn end_keeps(tables: &Tables, tx: &mut Transaction, id: ProjectId) {
+    for row in tables.secrets.of_project(id).filter(|row| row.removed.is_none()) {
+        tx.set_intent(&**row, SealedSecretIntent { sealed: Secret::default(), ..row.intent.clone() });
+        tx.finish_removal(&**row);
+    }
+    for row in tables.certificates.of_project(id).filter(|row| row.removed.is_none()) {
+        tx.set_intent(&**row, CertificateIntent { sealed_key: Secret::default(), ..row.intent.clone() });
+        tx.finish_removal(&**row);
+    }
+    for row in tables.registries.of_project(id).filter(|row| row.removed.is_none()) {
+        tx.finish_removal(&**row);
+    }
 }

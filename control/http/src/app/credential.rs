@@ -335,7 +335,12 @@ pub async fn update_credential(cx: &Cx, id: CredentialId, update: CredentialUpda
 pub async fn remove_credential(cx: &Cx, id: CredentialId) -> Result<(), AppError> {
     cx.commit(|tables, transaction| {
         let row = tables.credentials.get(id).filter(|row| row.removed.is_none());
-        transaction.finish_removal(&**row.ok_or_else(AppError::not_found)?);
+        let row = row.ok_or_else(AppError::not_found)?;
+        // Nothing that is sealed stays behind.
+        if row.intent.sealed.is_some() {
+            transaction.set_intent(&**row, CredentialIntent { sealed: None, ..row.intent.clone() });
+        }
+        transaction.finish_removal(&**row);
         Ok(())
     })
     .await

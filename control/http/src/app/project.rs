@@ -3,9 +3,10 @@
 use contract_api::Role;
 use contract_values::{MemberId, ProjectId, ProjectTemplateId};
 use control_model::{
-    Container, Member, MemberIntent, MemberRole, Origin, Project, ProjectIntent, ProjectTemplate, Row,
-    Tables, Transaction,
+    Container, CredentialIntent, Member, MemberIntent, MemberRole, Origin, Project, ProjectIntent,
+    ProjectTemplate, Row, Tables, Transaction,
 };
+use control_plan::end_keeps;
 
 use crate::app::{AppError, Cx, ErrorCode, Scope, stack};
 use crate::auth::Caller;
@@ -283,6 +284,10 @@ pub async fn remove_project(cx: &Cx, id: ProjectId) -> Result<(), AppError> {
         for credential in tables.credentials.of_project(id).filter(|key| key.removed.is_none()) {
             // The keys of agents stay, so that hosts can still carry out the removal.
             if credential.intent.host.is_none() {
+                if credential.intent.sealed.is_some() {
+                    let intent = CredentialIntent { sealed: None, ..credential.intent.clone() };
+                    transaction.set_intent(&**credential, intent);
+                }
                 transaction.finish_removal(&**credential);
             }
         }
@@ -290,6 +295,7 @@ pub async fn remove_project(cx: &Cx, id: ProjectId) -> Result<(), AppError> {
             && tables.containers.of_project(id).all(|row| row.removed.is_some())
             && tables.hosts.of_project(id).all(|row| row.removed.is_some());
         if empty {
+            end_keeps(tables, transaction, id);
             transaction.finish_removal(&**row);
             for member in tables.members.of_project(id).filter(|row| row.removed.is_none()) {
                 transaction.finish_removal(&**member);

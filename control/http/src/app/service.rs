@@ -288,8 +288,9 @@ pub async fn upgrade(cx: &Cx, id: ServiceId, launch: &LaunchConfig) -> Result<()
     change(cx, id, |tables, row, intent| {
         let project = row.intent.project.ok_or_else(AppError::not_found)?;
         let launch = launch_of(tables, project, &launch, Some(&row.intent.launch), &[])?;
-        // What can be changed while they run makes no new containers.
-        if !intent.launch.can_become(&launch) {
+        // What can be changed while they run makes no new containers; whoever asks for an upgrade to what there is
+        // wants just that.
+        if intent.launch == launch || !intent.launch.can_become(&launch) {
             intent.launch_version += 1;
         }
         intent.launch = launch;

@@ -220,6 +220,37 @@ async fn a_certificate_is_checked_and_its_key_kept() {
     assert_eq!((gone.status, gone.body["state"].as_str()), (200, Some("removed")), "{}", gone.text);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_sealed_outlives_its_environment() {
+    let world = World::start().await;
+    let (project, _) = world.project("short").await;
+    let within = format!("/v2-beta/projects/{project}");
+    let make = async |plural: &str, body: Value| {
+        let answer = world.admin(&format!("POST {within}/{plural}"), body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.id()
+    };
+    make("secrets", json!({"name": "s", "value": base64("x")})).await;
+    let (own, _) = signed(1);
+    make("certificates", json!({"name": "c", "cert": own.certificate, "key": own.key})).await;
+    let registry = make("registries", json!({"serverAddress": "r.example"})).await;
+    let login = json!({"registryId": registry, "publicValue": "u", "secretValue": "p"});
+    make("registrycredentials", login).await;
+    let gone = world.admin(&format!("DELETE /v2-beta/projects/{project}"), Value::Null).await;
+    assert_eq!((gone.status, gone.body["state"].as_str()), (200, Some("removed")), "{}", gone.text);
+    let tables = world.store.snapshot();
+    let empty = |secret: &Secret| secret.expose().is_empty();
+    assert!(tables.secrets.iter().all(|row| row.removed.is_some() && empty(&row.intent.sealed)));
+    assert!(tables.certificates.iter().all(|row| row.removed.is_some() && empty(&row.intent.sealed_key)));
+    assert!(tables.registries.iter().all(|row| row.removed.is_some()));
+    assert!(
+        tables
+            .credentials
+            .iter()
+            .all(|row| row.intent.registry.is_none() || row.removed.is_some() && row.intent.sealed.is_none())
+    );
+}
+
 async fn made_id(world: &World, name: &str) -> String {
     world.get(&format!("{IN}/certificates?name={name}")).await.column("id").remove(0)
 }

@@ -279,13 +279,19 @@ async fn services_are_linked_restarted_and_upgraded() {
     assert_eq!(no.outcome(), "422 InvalidReference serviceId");
     assert_eq!(act("upgrade", json!({})).await.outcome(), "422 MissingRequired inServiceStrategy");
     let strategy = json!({"inServiceStrategy": {"launchConfig": {"imageUuid": "docker:nginx:1.28"}}});
-    let up = act("upgrade", strategy).await;
+    let up = act("upgrade", strategy.clone()).await;
     assert_eq!(
         (up.status, &up.body["launchConfig"]["imageUuid"]),
         (202, &json!("docker:nginx:1.28")),
         "{}",
         up.text
     );
+    // Whoever upgrades to what there is wants new containers.
+    let version =
+        |name: &str| world.store.snapshot().services.named(name).next().unwrap().intent.launch_version;
+    let before = version(up.body["name"].as_str().unwrap());
+    assert_eq!(act("upgrade", strategy).await.status, 202);
+    assert_eq!(version(up.body["name"].as_str().unwrap()), before + 1);
     assert_eq!(act("restart", json!({})).await.outcome(), "422 ActionNotAvailable", "it is still starting");
     assert_eq!(act("deactivate", Value::Null).await.status, 202);
 }
