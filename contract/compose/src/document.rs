@@ -109,7 +109,7 @@ pub(crate) fn read(root: Node, rancher: bool, report: &mut Report) -> Document {
             return Document::new(Dialect::Today);
         }
     };
-    match shape(&map, report) {
+    match shape(&map, rancher, report) {
         Shape::Flat => flat(map),
         Shape::Sections(dialect) => sections(map, dialect, rancher, report),
     }
@@ -120,7 +120,7 @@ enum Shape {
     Sections(Dialect),
 }
 
-fn shape(map: &Map, report: &mut Report) -> Shape {
+fn shape(map: &Map, rancher: bool, report: &mut Report) -> Shape {
     if let Some(entry) = map.get("version").filter(|entry| !is_service(&entry.node)) {
         let field = Field::new(&entry.node, Path::Key(&Path::Root, "version"));
         let text = field.node.as_text().unwrap_or("").trim();
@@ -141,6 +141,9 @@ fn shape(map: &Map, report: &mut Report) -> Shape {
     let section = |key: &str| map.get(key).is_some_and(|entry| !is_service(&entry.node));
     if section("services") || section("include") {
         return Shape::Sections(Dialect::Today);
+    }
+    if rancher && !SECTIONS.iter().any(|key| !key.ends_with("catalog") && section(key)) {
+        return Shape::Flat;
     }
     let other = |key: &String| !key.starts_with("x-") && !SECTIONS.contains(&key.as_str());
     let services = map.iter().filter(|(key, _)| other(key));

@@ -25,7 +25,7 @@ pub(crate) fn merge_section(base: &mut Map, over: Map, dialect: Dialect) {
                 let Value::Map(new) = entry.node.value else { continue };
                 merge_service(old, new, dialect);
             }
-            (Some(_), Dialect::Today) if entry.node.is_null() => {}
+            (Some(_), _) if entry.node.is_null() => {}
             _ => {
                 base.insert(name, entry);
             }

@@ -241,8 +241,9 @@ pub(super) fn finish(entries: &Entries<'_>, draft: &mut Draft, cx: &mut Context<
     draft.input.selector_container = labels.get(SELECTOR_CONTAINER).cloned();
     let at = entries.get("labels").map_or(draft.at, Field::at);
     if let Some(list) = labels.get(SIDEKICKS) {
-        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-        draft.sidekicks = names.map(|name| (name.to_owned(), at)).collect();
+        let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        draft.config().labels.insert(SIDEKICKS.to_owned(), names.join(","));
+        draft.sidekicks = names.into_iter().map(|name| (name.to_owned(), at)).collect();
     }
     let balances = draft.input.lb_config.as_ref().is_some_and(|config| {
         config["port_rules"]

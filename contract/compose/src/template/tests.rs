@@ -259,9 +259,13 @@ fn other_braces_are_no_template() {
     ] {
         assert!(!is_template(text), "{text}");
     }
-    for text in
-        ["{{ .Values.X }}", "a\n{{- if eq .Values.X \"\" }}", "{{range $k := .Values}}", "{{ .Stack.Name }}"]
-    {
+    for text in [
+        "{{ .Values.X }}",
+        "a\n{{- if eq .Values.X \"\" }}",
+        "{{range $k := .Values}}",
+        "{{ .Stack.Name }}",
+        "{{- $image := \"x\" }}",
+    ] {
         assert!(is_template(text), "{text}");
     }
 }

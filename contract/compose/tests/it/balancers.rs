@@ -109,3 +109,20 @@ fn a_selector_is_a_rule_and_rules_stay_as_they_are() {
     let said = notices(text);
     assert!(said.contains("services.lb.links: `links` have no effect on a balancer with rules"), "{said}");
 }
+
+#[test]
+fn inner_ports_lead_to_others() {
+    assert_eq!(
+        balancer(
+            "lb: {image: rancher/load-balancer-service, expose: ['80:8080', '5432:5433/tcp'], links: [web]}\n",
+            ""
+        ),
+        json!({
+            "launchConfig": {"expose": ["80", "5432"]},
+            "lbConfig": {"port_rules": [
+                {"source_port": 80, "protocol": "http", "service": "web", "target_port": 8080},
+                {"source_port": 5432, "protocol": "tcp", "service": "web", "target_port": 5433},
+            ]},
+        })
+    );
+}

@@ -191,3 +191,82 @@ fn pulling_by_label() {
     );
     assert_eq!(value["launchConfig"]["pullPolicy"], "always");
 }
+
+#[test]
+fn variables_without_a_value_unset_what_they_stand_for() {
+    assert_eq!(
+        launch_in(
+            V2,
+            "hostname: ${NO}\nmem_limit: ${NO}\nvolume_driver: ${NO}\nuser: ''\nlogging: {driver: \"${NO}\"}\nenvironment: {A: \"${NO}\"}",
+        ),
+        json!({"logConfig": {}, "environment": {"A": ""}})
+    );
+    let plan = read("db:\n  image: x\n  log_driver: ${NO}\n  scale: ${NO}\n  external_links: ['${NO}:db']\n")
+        .unwrap();
+    assert_eq!(plan.services[0].scale, None);
+    assert_eq!(plan.services[0].external_links, []);
+    let said = notices("db: {image: x, external_links: [':db']}\n");
+    assert!(said.contains("db.external_links[0]: the link names no service and has no effect"), "{said}");
+    let said = read("services: {a: {image: '${NO}'}}\n").unwrap_err();
+    assert!(said.contains("services.a.image: the text is empty"), "{said}");
+}
+
+#[test]
+fn a_key_that_stands_twice_is_a_fault_of_today_only() {
+    let lines = "services:\n  a:\n    image: x\n    image: y\n";
+    let said = notices(&format!("{V2}{lines}"));
+    assert_eq!(
+        said,
+        "docker-compose.yml:5:5: services.a.image: the key `image` stands here for the second time; the first is in line 4; this one counts\n"
+    );
+    assert_eq!(service(&format!("{V2}{lines}"))["launchConfig"]["imageUuid"], "docker:y");
+    let said = read(lines).unwrap_err();
+    assert!(
+        said.contains("docker-compose.yml:4:5: services.a.image: the key `image` stands here for"),
+        "{said}"
+    );
+}
+
+#[test]
+fn networks_of_the_old_platform_are_the_managed_one() {
+    assert_eq!(launch_in(V2, "network_mode: ipsec"), json!({"labels": {"io.rancher.cni.network": "ipsec"}}));
+    let said = read("services: {a: {image: x, network_mode: ipsec}}\n").unwrap_err();
+    assert!(said.contains("the network mode `ipsec` is not known"), "{said}");
+}
+
+#[test]
+fn second_files_of_old_entries() {
+    // Without a version and sections, its services stand at the top; one without a value changes nothing.
+    let docker = "version: '2'\nservices:\n  web: {image: x}\n  db: {image: y}\n";
+    let plan = read_all(
+        &[
+            ("docker-compose.yml", docker),
+            ("rancher-compose.yml", ".catalog: {name: n}\nweb: {scale: 2}\ndb:\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(plan.services[0].scale, Some(2));
+    assert_eq!(plan.services.len(), 2);
+    // With a version they must stand below `services`; others are passed by.
+    let plan = read_all(
+        &[("docker-compose.yml", docker), ("rancher-compose.yml", "version: '2'\nweb: {scale: 2}\n")],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(plan.services[0].scale, None);
+    assert_eq!(
+        plan.notices[0].to_string(),
+        "rancher-compose.yml:2:1: web: `web` has no effect here: services stand below `services`"
+    );
+}
+
+#[test]
+fn sections_of_drivers_and_machines_say_what_their_services_are() {
+    let text = "version: '2'\nstorage_drivers: {s: {image: x}}\nnetwork_drivers: {n: {image: x}}\nvirtual_machines: {v: {vcpu: 1}}\naliases: {a: {image: other, services: [s]}}\n";
+    let plan = read(text).unwrap();
+    let kinds: Vec<_> = plan.services.iter().map(|service| service.kind.type_name()).collect();
+    assert_eq!(kinds, ["storageDriverService", "networkDriverService", "virtualMachine", "dnsService"]);
+    assert_eq!(plan.services[0].storage_driver, Some(json!({"name": "s"})));
+    crate::apps::round_trip(&plan);
+}
