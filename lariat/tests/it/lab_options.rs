@@ -48,11 +48,11 @@ async fn lab_limits_change_without_a_restart() {
     assert_eq!(before.len(), 2);
 
     let changed = LIMITED.replace("64m", "300m").replace("512", "256")
-        + "    pids_limit: 99\n    restart: unless-stopped\n";
+        + "    pids_limit: 99\n    restart: on-failure:3\n";
     site.server.file("docker-compose.yml", &changed);
     site.run(&["up", "-s", "web", "--timeout", "60"]).await.ok();
     let limits = "{{.HostConfig.Memory}} {{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}";
-    let expected = "314572800 256 99 unless-stopped";
+    let expected = "314572800 256 99 on-failure";
     let until = std::time::Instant::now() + Duration::from_secs(20);
     loop {
         let found = told(&site, limits).await;
