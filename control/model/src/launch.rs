@@ -5,127 +5,187 @@ use std::collections::BTreeMap;
 use contract_values::{Duration, ImageRef, Labels, PortMapping, SecretId};
 use serde::{Deserialize, Serialize};
 
+use crate::object::is_default;
+
 /// Everything that the engine needs to make a container, before placement. Sizes are bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LaunchSpec {
     /// The image; `None` only in services that have no containers of their own.
+    #[serde(skip_serializing_if = "is_default")]
     pub image: Option<ImageRef>,
     /// When to fetch it.
+    #[serde(skip_serializing_if = "is_default")]
     pub pull: PullPolicy,
     /// Where it is built from, if it is.
+    #[serde(skip_serializing_if = "is_default")]
     pub build: Option<BuildSource>,
     /// The command; the image's when `None`.
+    #[serde(skip_serializing_if = "is_default")]
     pub command: Option<Vec<String>>,
     /// The entry point; the image's when `None`.
+    #[serde(skip_serializing_if = "is_default")]
     pub entrypoint: Option<Vec<String>>,
     /// Environment variables.
+    #[serde(skip_serializing_if = "is_default")]
     pub environment: BTreeMap<String, String>,
     /// Labels as the user gave them.
+    #[serde(skip_serializing_if = "is_default")]
     pub labels: Labels,
     /// The host name inside.
+    #[serde(skip_serializing_if = "is_default")]
     pub hostname: Option<String>,
     /// The domain name inside.
+    #[serde(skip_serializing_if = "is_default")]
     pub domain_name: Option<String>,
     /// User and group.
+    #[serde(skip_serializing_if = "is_default")]
     pub user: Option<String>,
     /// The working folder.
+    #[serde(skip_serializing_if = "is_default")]
     pub working_dir: Option<String>,
     /// Whether it has a terminal.
+    #[serde(skip_serializing_if = "is_default")]
     pub tty: bool,
     /// Whether its standard input is kept open.
+    #[serde(skip_serializing_if = "is_default")]
     pub stdin_open: bool,
     /// Whether an init process reaps its children.
+    #[serde(skip_serializing_if = "is_default")]
     pub init: Option<bool>,
     /// Published ports as asked for.
+    #[serde(skip_serializing_if = "is_default")]
     pub ports: Vec<PortMapping>,
     /// Ports that are only declared.
+    #[serde(skip_serializing_if = "is_default")]
     pub expose: Vec<PortMapping>,
     /// Whether the engine publishes every declared port.
+    #[serde(skip_serializing_if = "is_default")]
     pub publish_all_ports: bool,
     /// How it is joined to networks.
+    #[serde(skip_serializing_if = "is_default")]
     pub network: NetworkMode,
     /// Further names on its network.
+    #[serde(skip_serializing_if = "is_default")]
     pub network_aliases: Vec<String>,
     /// Its MAC address.
+    #[serde(skip_serializing_if = "is_default")]
     pub mac_address: Option<String>,
     /// Resolvers.
+    #[serde(skip_serializing_if = "is_default")]
     pub dns: Vec<String>,
     /// Options of the resolver.
+    #[serde(skip_serializing_if = "is_default")]
     pub dns_options: Vec<String>,
     /// Search domains.
+    #[serde(skip_serializing_if = "is_default")]
     pub dns_search: Vec<String>,
     /// Lines for `/etc/hosts`, as `name:address`.
+    #[serde(skip_serializing_if = "is_default")]
     pub extra_hosts: Vec<String>,
     /// Volumes, bind mounts and memory file systems; volumes by their name in the stack's files.
+    #[serde(skip_serializing_if = "is_default")]
     pub mounts: Vec<Mount>,
     /// Names of services or containers whose volumes it shares.
+    #[serde(skip_serializing_if = "is_default")]
     pub volumes_from: Vec<String>,
     /// The driver of volumes that have no definition.
+    #[serde(skip_serializing_if = "is_default")]
     pub volume_driver: Option<String>,
     /// Devices.
+    #[serde(skip_serializing_if = "is_default")]
     pub devices: Vec<Device>,
     /// Rules for devices that appear later.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_cgroup_rules: Vec<String>,
     /// Devices by what they can do.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_requests: Vec<DeviceRequest>,
     /// Whether it has all rights on the host.
+    #[serde(skip_serializing_if = "is_default")]
     pub privileged: bool,
     /// Whether its root file system is read-only.
+    #[serde(skip_serializing_if = "is_default")]
     pub read_only: bool,
     /// Capabilities added.
+    #[serde(skip_serializing_if = "is_default")]
     pub cap_add: Vec<String>,
     /// Capabilities taken away.
+    #[serde(skip_serializing_if = "is_default")]
     pub cap_drop: Vec<String>,
     /// Further groups.
+    #[serde(skip_serializing_if = "is_default")]
     pub group_add: Vec<String>,
     /// Security options.
+    #[serde(skip_serializing_if = "is_default")]
     pub security_options: Vec<String>,
     /// Kernel settings.
+    #[serde(skip_serializing_if = "is_default")]
     pub sysctls: BTreeMap<String, String>,
     /// Limits of its processes.
+    #[serde(skip_serializing_if = "is_default")]
     pub ulimits: Vec<Ulimit>,
     /// The process name space.
+    #[serde(skip_serializing_if = "is_default")]
     pub pid_mode: Option<String>,
     /// The IPC name space.
+    #[serde(skip_serializing_if = "is_default")]
     pub ipc_mode: Option<String>,
     /// The UTS name space.
+    #[serde(skip_serializing_if = "is_default")]
     pub uts_mode: Option<String>,
     /// The user name space.
+    #[serde(skip_serializing_if = "is_default")]
     pub userns_mode: Option<String>,
     /// The name space of control groups.
+    #[serde(skip_serializing_if = "is_default")]
     pub cgroupns_mode: Option<String>,
     /// The control group above its own.
+    #[serde(skip_serializing_if = "is_default")]
     pub cgroup_parent: Option<String>,
     /// The isolation technology.
+    #[serde(skip_serializing_if = "is_default")]
     pub isolation: Option<String>,
     /// The engine's runtime.
+    #[serde(skip_serializing_if = "is_default")]
     pub runtime: Option<String>,
     /// Annotations for the runtime.
+    #[serde(skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, String>,
     /// The platform of the image.
+    #[serde(skip_serializing_if = "is_default")]
     pub platform: Option<String>,
     /// Options of the storage driver.
+    #[serde(skip_serializing_if = "is_default")]
     pub storage_options: BTreeMap<String, String>,
     /// Limits and shares.
     pub resources: Resources,
     /// Size of `/dev/shm`.
+    #[serde(skip_serializing_if = "is_default")]
     pub shm_size: Option<i64>,
     /// The signal that stops it.
+    #[serde(skip_serializing_if = "is_default")]
     pub stop_signal: Option<String>,
     /// How long a stop may take.
+    #[serde(skip_serializing_if = "is_default")]
     pub stop_timeout: Option<Duration>,
     /// The restart policy as the user wrote it; `None` when nothing was written.
+    #[serde(skip_serializing_if = "is_default")]
     pub restart: Option<RestartPolicy>,
     /// The engine's health check.
+    #[serde(skip_serializing_if = "is_default")]
     pub health: Option<HealthCheck>,
     /// The engine's log driver.
+    #[serde(skip_serializing_if = "is_default")]
     pub log: Option<LogConfig>,
     /// Secrets of the environment, as files.
+    #[serde(skip_serializing_if = "is_default")]
     pub secrets: Vec<SecretMount>,
     /// Files with a content that is no secret.
+    #[serde(skip_serializing_if = "is_default")]
     pub files: Vec<FileMount>,
     /// Fields of the API that the platform keeps and shows but does not act on yet.
+    #[serde(skip_serializing_if = "is_default")]
     pub kept: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -172,12 +232,16 @@ pub enum PullPolicy {
 #[serde(default)]
 pub struct BuildSource {
     /// A folder or an address.
+    #[serde(skip_serializing_if = "is_default")]
     pub context: Option<String>,
     /// An address.
+    #[serde(skip_serializing_if = "is_default")]
     pub remote: Option<String>,
     /// The path of the Dockerfile.
+    #[serde(skip_serializing_if = "is_default")]
     pub dockerfile: Option<String>,
     /// Build arguments.
+    #[serde(skip_serializing_if = "is_default")]
     pub args: BTreeMap<String, String>,
 }
 
@@ -219,18 +283,25 @@ pub enum MountKind {
 #[serde(default)]
 pub struct Mount {
     /// Its kind.
+    #[serde(skip_serializing_if = "is_default")]
     pub kind: MountKind,
     /// The host's path or the volume's name; empty for a volume without a name.
+    #[serde(skip_serializing_if = "is_default")]
     pub source: String,
     /// The path in the container.
+    #[serde(skip_serializing_if = "is_default")]
     pub target: String,
     /// Whether it is read-only.
+    #[serde(skip_serializing_if = "is_default")]
     pub read_only: bool,
     /// Options as in Docker's short form.
+    #[serde(skip_serializing_if = "is_default")]
     pub options: Vec<String>,
     /// The folder inside the volume.
+    #[serde(skip_serializing_if = "is_default")]
     pub subpath: Option<String>,
     /// Whether a missing path of the host is made; it is when `None`.
+    #[serde(skip_serializing_if = "is_default")]
     pub create_source: Option<bool>,
 }
 
@@ -315,56 +386,82 @@ pub struct Ulimit {
 #[serde(default)]
 pub struct Resources {
     /// Most memory.
+    #[serde(skip_serializing_if = "is_default")]
     pub memory: Option<i64>,
     /// Most memory and swap together.
+    #[serde(skip_serializing_if = "is_default")]
     pub memory_swap: Option<i64>,
     /// Memory that the scheduler sets aside and the engine keeps under pressure.
+    #[serde(skip_serializing_if = "is_default")]
     pub memory_reservation: Option<i64>,
     /// Inclination to swap.
+    #[serde(skip_serializing_if = "is_default")]
     pub memory_swappiness: Option<i64>,
     /// Most kernel memory.
+    #[serde(skip_serializing_if = "is_default")]
     pub kernel_memory: Option<i64>,
     /// Share of CPU time.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_shares: Option<i64>,
     /// CPU time in each period, in microseconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_quota: Option<i64>,
     /// The length of a period, in microseconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_period: Option<i64>,
     /// Billionths of CPUs.
+    #[serde(skip_serializing_if = "is_default")]
     pub nano_cpus: Option<i64>,
     /// Thousandths of a CPU that the scheduler sets aside.
+    #[serde(skip_serializing_if = "is_default")]
     pub milli_cpu_reservation: Option<i64>,
     /// The CPUs that it may use.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpuset: Option<String>,
     /// The memory nodes that it may use.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpuset_mems: Option<String>,
     /// Real-time period.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_realtime_period: Option<i64>,
     /// Real-time run time.
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_realtime_runtime: Option<i64>,
     /// Share of disk time.
+    #[serde(skip_serializing_if = "is_default")]
     pub blkio_weight: Option<u16>,
     /// Disk weight by device.
+    #[serde(skip_serializing_if = "is_default")]
     pub blkio_weight_device: BTreeMap<String, u64>,
     /// Bytes read a second by device.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_read_bps: BTreeMap<String, u64>,
     /// Bytes written a second by device.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_write_bps: BTreeMap<String, u64>,
     /// Reads a second by device.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_read_iops: BTreeMap<String, u64>,
     /// Writes a second by device.
+    #[serde(skip_serializing_if = "is_default")]
     pub device_write_iops: BTreeMap<String, u64>,
     /// Most processes.
+    #[serde(skip_serializing_if = "is_default")]
     pub pids_limit: Option<i64>,
     /// Whether it is spared when memory runs out.
+    #[serde(skip_serializing_if = "is_default")]
     pub oom_kill_disable: Option<bool>,
     /// Its place in the order of killing.
+    #[serde(skip_serializing_if = "is_default")]
     pub oom_score_adj: Option<i64>,
     /// How many processors it may use (Windows).
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_count: Option<i64>,
     /// The share of processors that it may use (Windows).
+    #[serde(skip_serializing_if = "is_default")]
     pub cpu_percent: Option<i64>,
     /// Most disk.
+    #[serde(skip_serializing_if = "is_default")]
     pub disk_quota: Option<i64>,
 }
 
@@ -435,16 +532,22 @@ pub enum RestartPolicy {
 #[serde(default)]
 pub struct HealthCheck {
     /// As in Docker: `["CMD", …]`, `["CMD-SHELL", "…"]`, `["NONE"]`.
+    #[serde(skip_serializing_if = "is_default")]
     pub test: Vec<String>,
     /// Time between checks.
+    #[serde(skip_serializing_if = "is_default")]
     pub interval: Option<Duration>,
     /// How long a check may take.
+    #[serde(skip_serializing_if = "is_default")]
     pub timeout: Option<Duration>,
     /// How many failures in a row make it unhealthy.
+    #[serde(skip_serializing_if = "is_default")]
     pub retries: Option<i64>,
     /// How long failures do not count after the start.
+    #[serde(skip_serializing_if = "is_default")]
     pub start_period: Option<Duration>,
     /// Time between checks in that period.
+    #[serde(skip_serializing_if = "is_default")]
     pub start_interval: Option<Duration>,
 }
 

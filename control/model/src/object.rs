@@ -6,6 +6,13 @@ use contract_values::{Generation, HostId, Id, IdKind, ProjectId, Revision, Servi
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+/// Whether a field of a body need not be stored: what is missing is read as its default. Most fields of most rows are
+/// at their defaults, so this halves what is written and read. A field that is a struct is always stored, because fields
+/// that only a newer server knows may stand in it.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The kinds of objects; the text is the name of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use contract_values::{Labels, ProjectId, ServiceId, StackId, kind};
 use serde::{Deserialize, Serialize};
 
 use crate::launch::LaunchSpec;
-use crate::object::{Body, Keys, Kind, Nothing, Object};
+use crate::object::{Body, Keys, Kind, Nothing, Object, is_default};
 use crate::reason::Reason;
 
 /// A stack.
@@ -143,36 +143,51 @@ pub struct ServiceLink {
 #[serde(default)]
 pub struct ServiceIntent {
     /// The environment.
+    #[serde(skip_serializing_if = "is_default")]
     pub project: Option<ProjectId>,
     /// The stack.
+    #[serde(skip_serializing_if = "is_default")]
     pub stack: Option<StackId>,
     /// Its name.
+    #[serde(skip_serializing_if = "is_default")]
     pub name: String,
     /// A note.
+    #[serde(skip_serializing_if = "is_default")]
     pub description: Option<String>,
     /// Its kind.
+    #[serde(skip_serializing_if = "is_default")]
     pub kind: ServiceKind,
     /// How many containers.
+    #[serde(skip_serializing_if = "is_default")]
     pub scale: u32,
     /// Whether its containers shall run.
+    #[serde(skip_serializing_if = "is_default")]
     pub active: bool,
     /// Whether it became active as it was made.
+    #[serde(skip_serializing_if = "is_default")]
     pub start_on_create: bool,
     /// What each container is.
     pub launch: LaunchSpec,
     /// Free data of the user, shown as given.
+    #[serde(skip_serializing_if = "is_default")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// What must be ready first.
+    #[serde(skip_serializing_if = "is_default")]
     pub depends_on: Vec<Dependency>,
     /// Links.
+    #[serde(skip_serializing_if = "is_default")]
     pub links: Vec<ServiceLink>,
     /// The catalog entry or program that it came from.
+    #[serde(skip_serializing_if = "is_default")]
     pub external_id: Option<String>,
     /// How often a restart of all containers was asked for.
+    #[serde(skip_serializing_if = "is_default")]
     pub restarts_asked: u32,
     /// Grows when containers shall be made anew because what they are has changed.
+    #[serde(skip_serializing_if = "is_default")]
     pub launch_version: u32,
     /// Whether it is part of the platform.
+    #[serde(skip_serializing_if = "is_default")]
     pub system: bool,
 }
 impl Body for ServiceIntent {}
@@ -182,18 +197,25 @@ impl Body for ServiceIntent {}
 #[serde(default)]
 pub struct ServiceDecision {
     /// The generation of the intent that the rest was decided for.
+    #[serde(skip_serializing_if = "is_default")]
     pub generation: contract_values::Generation,
     /// The launch version that all containers have.
+    #[serde(skip_serializing_if = "is_default")]
     pub settled_launch_version: u32,
     /// The restart request that has been handed to all containers.
+    #[serde(skip_serializing_if = "is_default")]
     pub restarts_done: u32,
     /// The next number of `createIndex`.
+    #[serde(skip_serializing_if = "is_default")]
     pub next_create_index: u32,
     /// How many containers are as wanted.
+    #[serde(skip_serializing_if = "is_default")]
     pub ready: u32,
     /// Whether the service is, in whole, what its intent says.
+    #[serde(skip_serializing_if = "is_default")]
     pub settled: bool,
     /// Why it is not.
+    #[serde(skip_serializing_if = "is_default")]
     pub reason: Option<Reason>,
 }
 impl Body for ServiceDecision {}
