@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
             documents: BTreeMap::new(),
             pairs: BTreeMap::new(),
             budget: input.limits.expanded_bytes,
-            copies: input.limits.nodes.saturating_mul(2),
+            copies: input.limits.nodes,
         }
     }
 
