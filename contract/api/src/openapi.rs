@@ -328,6 +328,12 @@ fn any_of(schemas: &Schemas, schema: &Schema) -> String {
 }
 
 fn family<'a>(schemas: &'a Schemas, schema: &'a Schema) -> Vec<&'a Schema> {
+    // A setting is always shown with what is in effect.
+    if schema.declaration.id == "setting"
+        && let Some(active) = schemas.find("activeSetting")
+    {
+        return vec![active];
+    }
     let mut family = vec![schema];
     family.extend(
         schema
@@ -497,7 +503,7 @@ fn nullable(mut document: Value) -> Value {
     if let Value::String(kind) = &document["type"] {
         let kind = kind.clone();
         document["type"] = json!([kind, "null"]);
-        if let Value::Array(options) = &mut document["enum"] {
+        if let Some(Value::Array(options)) = document.get_mut("enum") {
             options.push(Value::Null);
         }
         return document;

@@ -166,7 +166,9 @@ fn each_member(
     let kind = in_version(schemas, row.kind);
     let schema = schemas.shown_as(kind)?;
     let id = shown_id(schema, &row.id);
-    let own = urls.resource(&schema.declaration.plural, &id);
+    // A type without a list of its own is found under that of its family.
+    let place = if schema.has_collection { schema } else { schemas.find(schema.base).unwrap_or(schema) };
+    let own = urls.resource(&place.declaration.plural, &id);
     let wants = |name: &str| wanted.is_none_or(|wanted| wanted.contains(name));
     take("id", Member::Text(&id));
     take("type", Member::Text(&schema.declaration.id));

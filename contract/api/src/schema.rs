@@ -179,12 +179,12 @@ fn root_of(version: Version, declaration: &'static Declaration) -> &'static str 
     id
 }
 
-/// What a document begins with, then the others as they are declared; the id stands before all.
+/// What a document begins with, then the others as they are declared. What every document has stands before all.
 fn order_of(fields: &[(&'static str, &'static Field, FieldRights)]) -> Vec<usize> {
     let place = |name: &str| fields.iter().position(|(field, ..)| *field == name);
     let first: Vec<usize> = ["name", "state"].into_iter().filter_map(place).collect();
-    let id = place("id");
-    let rest = (0..fields.len()).filter(|index| !first.contains(index) && Some(*index) != id);
+    let framed = |index: &usize| matches!(fields[*index].0, "id" | "type" | "baseType" | "links" | "actions");
+    let rest = (0..fields.len()).filter(|index| !first.contains(index) && !framed(index));
     first.iter().copied().chain(rest).collect()
 }
 

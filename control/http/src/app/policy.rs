@@ -153,33 +153,94 @@ fn of_volume(options: &std::collections::BTreeMap<String, String>) -> BTreeSet<P
     disguised.then_some(Power::Paths).into_iter().collect()
 }
 
-/// The powers that a container of this specification has.
+/// The powers that a container of this specification has. Every field is named, so that a new one is thought about.
 pub fn of_launch(spec: &LaunchSpec) -> BTreeSet<Power> {
+    let LaunchSpec {
+        image: _,
+        pull: _,
+        build: _,
+        command: _,
+        entrypoint: _,
+        environment: _,
+        labels: _,
+        hostname: _,
+        domain_name: _,
+        user: _,
+        working_dir: _,
+        tty: _,
+        stdin_open: _,
+        init: _,
+        ports: _,
+        expose: _,
+        publish_all_ports: _,
+        network,
+        network_aliases: _,
+        mac_address: _,
+        dns: _,
+        dns_options: _,
+        dns_search: _,
+        extra_hosts: _,
+        mounts,
+        volumes_from: _,
+        volume_driver: _,
+        devices,
+        device_cgroup_rules,
+        device_requests,
+        privileged,
+        read_only: _,
+        cap_add,
+        cap_drop: _,
+        group_add: _,
+        security_options,
+        sysctls,
+        ulimits: _,
+        pid_mode,
+        ipc_mode,
+        uts_mode,
+        userns_mode,
+        cgroupns_mode,
+        cgroup_parent,
+        isolation: _,
+        runtime,
+        annotations: _,
+        platform: _,
+        storage_options,
+        resources,
+        shm_size: _,
+        stop_signal: _,
+        stop_timeout: _,
+        restart: _,
+        health: _,
+        log: _,
+        secrets: _,
+        files: _,
+        kept: _,
+    } = spec;
     let mut powers = BTreeSet::new();
     let mut give = |given: bool, power: Power| {
         if given {
             powers.insert(power);
         }
     };
-    give(spec.privileged, Power::Privileged);
+    give(*privileged, Power::Privileged);
     let elsewhere = |mode: &Option<String>| {
         mode.as_deref().is_some_and(|mode| !matches!(mode, "" | "private" | "shareable" | "none"))
     };
-    let kept = |name: &str| spec.kept.get(name).is_some_and(|value| !value.is_null());
-    let modes = [&spec.pid_mode, &spec.ipc_mode, &spec.uts_mode, &spec.userns_mode];
-    let shared =
-        modes.into_iter().any(elsewhere) || spec.network == NetworkMode::Host || kept("cgroupnsMode");
-    give(shared, Power::Namespaces);
-    give(!spec.cap_add.is_empty(), Power::Capabilities);
-    give(!spec.devices.is_empty() || kept("deviceCgroupRules") || kept("deviceRequests"), Power::Devices);
+    let modes = [pid_mode, ipc_mode, uts_mode, userns_mode, cgroupns_mode];
+    give(modes.into_iter().any(elsewhere) || *network == NetworkMode::Host, Power::Namespaces);
+    give(!cap_add.is_empty(), Power::Capabilities);
+    give(
+        !devices.is_empty() || !device_cgroup_rules.is_empty() || !device_requests.is_empty(),
+        Power::Devices,
+    );
     let of_host = |mount: &Mount| mount.kind == MountKind::Bind || mount.source.starts_with('/');
-    give(spec.mounts.iter().any(of_host), Power::Paths);
-    let loose = spec.cgroup_parent.is_some()
-        || spec.runtime.is_some()
-        || !spec.security_options.is_empty()
-        || !spec.sysctls.is_empty()
-        || !spec.storage_options.is_empty();
-    give(loose || spec.resources.oom_score_adj.is_some_and(|adjust| adjust < 0), Power::Confinement);
+    give(mounts.iter().any(of_host), Power::Paths);
+    let loose = cgroup_parent.is_some()
+        || runtime.is_some()
+        || !security_options.is_empty()
+        || !sysctls.is_empty()
+        || !storage_options.is_empty();
+    give(loose || resources.oom_score_adj.is_some_and(|adjust| adjust < 0), Power::Confinement);
     powers
 }
 

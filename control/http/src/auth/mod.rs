@@ -232,13 +232,18 @@ pub async fn limited(
     now: Timestamp,
     check: impl FnOnce() -> bool + Send + 'static,
 ) -> Result<bool, AppError> {
-    shared.logins.check(keys, now).map_err(|wait| {
-        AppError::new(
-            ErrorCode::TooManyRequests,
-            format!("too many wrong passwords; try again in {} seconds", (wait.0 + 999) / 1000),
-        )
-    })?;
+    let allowed = || {
+        shared.logins.check(keys, now).map_err(|wait| {
+            AppError::new(
+                ErrorCode::TooManyRequests,
+                format!("too many wrong passwords; try again in {} seconds", (wait.0 + 999) / 1000),
+            )
+        })
+    };
+    allowed()?;
     let _permit = shared.slow_hashes.acquire().await.map_err(AppError::internal)?;
+    // Many may have waited at the same time; those before may have been wrong.
+    allowed()?;
     let right = tokio::task::spawn_blocking(check).await.map_err(AppError::internal)?;
     shared.logins.note(keys, right, now);
     Ok(right)

@@ -421,10 +421,13 @@ async fn serve(
         let version = &context.cx.shared.settings.version;
         return Ok(Reply::ok(openapi(context.schemas, &context.urls, &context.origin.text(), version)));
     }
-    let schema =
-        context.schemas.find(name).filter(|schema| schema.has_collection || !rest.is_empty()).ok_or_else(
-            || AppError::new(ErrorCode::NotFound, format!("there is no type `{}` here", shorten(name))),
-        )?;
+    let schema = context
+        .schemas
+        .find(name)
+        .filter(|schema| schema.has_collection || is_setting(schema, rest))
+        .ok_or_else(|| {
+            AppError::new(ErrorCode::NotFound, format!("there is no type `{}` here", shorten(name)))
+        })?;
     match canonical_type(schema) {
         "schema" => return schema_reply(context, &method, rest),
         "token" => {
@@ -512,6 +515,11 @@ async fn serve(
         ([_, _], _) | ([], _) | ([_], _) => need(false).map(|()| Reply::Empty(StatusCode::OK)),
         _ => Err(AppError::not_found()),
     }
+}
+
+/// One setting goes by the name of what is in effect, too, because that is what its document says it is.
+fn is_setting(schema: &Schema, rest: &[String]) -> bool {
+    schema.declaration.id == "activeSetting" && !rest.is_empty()
 }
 
 fn shorten(text: &str) -> String {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use contract_values::Labels;
-use control_model::Device;
+use control_model::{Device, DeviceRequest};
 
 use super::*;
 
@@ -28,12 +28,6 @@ fn an_ordinary_container_has_no_power_over_its_host() {
 
 #[test]
 fn each_way_to_the_host_is_a_power() {
-    let kept = |name: &str| {
-        let name = name.to_owned();
-        move |spec: &mut LaunchSpec| {
-            spec.kept.insert(name, serde_json::json!(["x"]));
-        }
-    };
     let mount = |kind: MountKind, source: &str| {
         let source = source.to_owned();
         move |spec: &mut LaunchSpec| {
@@ -47,11 +41,11 @@ fn each_way_to_the_host_is_a_power() {
     assert_eq!(of(|spec| spec.uts_mode = Some("host".into())), ["namespaces"]);
     assert_eq!(of(|spec| spec.userns_mode = Some("host".into())), ["namespaces"]);
     assert_eq!(of(|spec| spec.network = NetworkMode::Host), ["namespaces"]);
-    assert_eq!(of(kept("cgroupnsMode")), ["namespaces"]);
+    assert_eq!(of(|spec| spec.cgroupns_mode = Some("host".into())), ["namespaces"]);
     assert_eq!(of(|spec| spec.cap_add = vec!["NET_RAW".into()]), ["capabilities"]);
     assert_eq!(of(|spec| spec.devices = vec![Device::default()]), ["devices"]);
-    assert_eq!(of(kept("deviceCgroupRules")), ["devices"]);
-    assert_eq!(of(kept("deviceRequests")), ["devices"]);
+    assert_eq!(of(|spec| spec.device_cgroup_rules = vec!["c 1:3 mr".into()]), ["devices"]);
+    assert_eq!(of(|spec| spec.device_requests = vec![DeviceRequest::default()]), ["devices"]);
     assert_eq!(of(mount(MountKind::Bind, "/")), ["paths"]);
     assert_eq!(of(mount(MountKind::Bind, "/var/run/docker.sock")), ["paths"]);
     assert_eq!(of(mount(MountKind::Volume, "/etc")), ["paths"]);

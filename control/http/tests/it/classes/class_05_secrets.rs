@@ -112,7 +112,9 @@ async fn class_05_planted_secrets_are_found_nowhere() {
             continue;
         }
         for (field, declared, _) in &schema.fields {
-            if !declared.write_only && declared.kind != contract_api::FieldType::Password {
+            use contract_api::FieldType;
+            let text = matches!(declared.kind, FieldType::String | FieldType::Base64 | FieldType::Blob);
+            if declared.kind != FieldType::Password && !(declared.write_only && text) {
                 continue;
             }
             let canary = format!("canary-{field}-{index}-471500");

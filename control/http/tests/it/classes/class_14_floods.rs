@@ -64,7 +64,7 @@ async fn class_14_depth_and_counts_have_limits() {
         deep("[", "]", 100_000),
         deep("{\"a\":", "}", 100_000).replace(":}", ":1}"),
         format!("{{\"name\":\"x\",\"labels\":{}}}", deep("{\"a\":", "}", 50_000).replace(":}", ":1}")),
-        format!("{{\"name\":\"x\",\"metadata\":{}1{}}}", "{\"a\":".repeat(120), "}".repeat(120)),
+        format!("{{\"name\":\"x\",\"metadata\":{}1{}}}", "{\"a\":".repeat(200), "}".repeat(200)),
     ] {
         for (keys, path) in [
             (&Keys::default(), "/v2-beta/token"),
