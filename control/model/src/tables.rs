@@ -195,10 +195,7 @@ impl<O: Object> Table<O> {
 
     /// The rows that differ from an older picture of the table, as they were and as they are. It costs as much as
     /// there are differences.
-    pub fn changed_since<'a>(
-        &'a self,
-        before: &'a Self,
-    ) -> impl Iterator<Item = Difference<'a, O>> {
+    pub fn changed_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Difference<'a, O>> {
         use imbl::ordmap::DiffItem;
         before.rows.diff(&self.rows).map(|item| match item {
             DiffItem::Add(_, new) => (None, Some(new)),

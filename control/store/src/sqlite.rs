@@ -7,13 +7,14 @@
 //! guards; so ids are counted in memory and stored with the rows that bear them.
 
 mod file;
+mod load;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use contract_values::{Epoch, Revision, Timestamp};
-use control_model::{AnyRow, Kind, Tables};
+use control_model::{AnyRow, Kind};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::oneshot;
 
@@ -177,14 +178,16 @@ impl SqliteDatabase {
     }
 
     fn read_all(&self) -> Result<Loaded, DatabaseError> {
-        let mut tables = Tables::default();
-        for (kind, statements) in &self.statements {
-            let mut select = self.connection.prepare(&statements.select)?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                tables.put(read_row(*kind, row)?);
+        let mut tables = load::picture(|intake| {
+            for (kind, statements) in &self.statements {
+                let mut select = self.connection.prepare(&statements.select)?;
+                let mut rows = select.query([])?;
+                while let Some(row) = rows.next()? {
+                    intake.take(*kind, read_columns(row)?);
+                }
             }
-        }
+            Ok(())
+        })?;
         let head = self.head()?;
         tables.revision = head.revision;
         let mut sequences = Sequences::new();
@@ -293,9 +296,13 @@ fn write_row(
 }
 
 fn read_row(kind: Kind, row: &Row<'_>) -> Result<AnyRow, DatabaseError> {
+    decode(kind, read_columns(row)?).map_err(|error| DatabaseError::Damaged { detail: error.to_string() })
+}
+
+fn read_columns(row: &Row<'_>) -> Result<Columns, rusqlite::Error> {
     let body =
         |at: usize| Ok::<_, rusqlite::Error>(StoredBody { format: row.get(at)?, json: row.get(at + 1)? });
-    let columns = Columns {
+    Ok(Columns {
         id: row.get(0)?,
         uuid: row.get(1)?,
         project: row.get(2)?,
@@ -312,8 +319,7 @@ fn read_row(kind: Kind, row: &Row<'_>) -> Result<AnyRow, DatabaseError> {
         intent: body(13)?,
         decision: body(15)?,
         observation: body(17)?,
-    };
-    decode(kind, columns).map_err(|error| DatabaseError::Damaged { detail: error.to_string() })
+    })
 }
 
 impl From<rusqlite::Error> for DatabaseError {
