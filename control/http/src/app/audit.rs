@@ -26,6 +26,8 @@ pub const COUNT_SETTING: &str = "audit_log.max.rows";
 const MOST_ENTRIES: usize = 10_000;
 /// How many old entries one new one takes along.
 const TAKES_ALONG: usize = 3;
+/// Among how many old ones it looks for them.
+const MOST_LOOKED_AT: usize = 256;
 /// The longest text of a request that is kept whole.
 const LONGEST_TEXT: usize = 512;
 /// The largest request that is kept.
@@ -125,8 +127,14 @@ impl Audit {
             .map_or(i64::MAX, |age| age.saturating_mul(1000));
         let oldest = transaction.now.since(contract_values::Timestamp(0)).0.saturating_sub(age);
         let surplus = (tables.audit.len() + 1).saturating_sub(most);
-        let old = tables.audit.iter().filter(|row| row.removed.is_none()).take(TAKES_ALONG);
-        for (index, row) in old.enumerate() {
+        let live = tables.audit.iter().filter(|row| row.removed.is_none());
+        let oldest_rows: Vec<_> = live.take(surplus.clamp(TAKES_ALONG, MOST_LOOKED_AT)).collect();
+        // Requests at one moment see one picture: each takes others along, or the log would grow with their number.
+        let number = usize::try_from(id.raw()).unwrap_or_default();
+        let start = number.wrapping_mul(TAKES_ALONG);
+        for step in 0..TAKES_ALONG.min(oldest_rows.len()) {
+            let index = start.wrapping_add(step) % oldest_rows.len();
+            let row = oldest_rows[index];
             if index < surplus || row.created.0 < oldest {
                 transaction.forget(&**row);
             }

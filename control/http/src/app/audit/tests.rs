@@ -103,3 +103,22 @@ fn the_log_is_bounded_by_rows_and_by_age() {
     }
     assert_eq!(events(&tables), ["late", "late", "late"]);
 }
+
+#[test]
+fn many_at_one_moment_do_not_make_the_log_grow() {
+    let mut tables = Tables::default();
+    set(&mut tables, 1, COUNT_SETTING, "100");
+    let mut number = 0;
+    for round in 0..50 {
+        let picture = tables.clone();
+        for _ in 0..64 {
+            number += 1;
+            let mut tx = Transaction::new(Timestamp(1_000_000 + round));
+            draft("event").write(&picture, &mut tx, AuditEntryId::new(number), "u");
+            apply(&mut tables, &tx).unwrap();
+        }
+        purge(&mut tables);
+        assert!(tables.audit.len() <= 100 + 3 * 64, "{}", tables.audit.len());
+    }
+    assert!(tables.audit.len() >= 64);
+}
