@@ -1,11 +1,13 @@
 //! A stack as compose files again.
 
+use std::collections::BTreeMap;
+
 use contract_api::launch::{
-    Dependency, DependencyCondition as ApiCondition, LogConfig, ServiceInput, ServiceLink, StackPlan,
-    VolumeInput,
+    Dependency, DependencyCondition as ApiCondition, FileInput, LogConfig, ServiceInput, ServiceLink,
+    StackPlan, VolumeInput,
 };
 use contract_compose::{Rendered, render};
-use contract_values::ServiceId;
+use contract_values::{Secret, ServiceId};
 use control_model::{DependencyCondition, Row, Service, Stack, Tables};
 
 use crate::launch::config_of;
@@ -34,7 +36,18 @@ pub fn export_stack(tables: &Tables, stack: &Row<Stack>, only: &[ServiceId]) -> 
             per_container: template.per_container,
         })
         .collect();
-    render(&StackPlan { services, volumes, ..StackPlan::default() })
+    let mut configs: BTreeMap<&str, FileInput> = BTreeMap::new();
+    for service in tables.services.of_stack(stack.id).filter(|service| !service.is_going()) {
+        for file in &service.intent.launch.files {
+            configs.entry(&file.config).or_insert_with(|| FileInput {
+                name: file.config.clone(),
+                value: Some(Secret::new(file.content.clone())),
+                ..FileInput::default()
+            });
+        }
+    }
+    let configs = configs.into_values().collect();
+    render(&StackPlan { services, volumes, configs, ..StackPlan::default() })
 }
 
 fn service_input(tables: &Tables, service: &Row<Service>) -> ServiceInput {
