@@ -2,7 +2,9 @@
 
 use contract_api::launch::LaunchConfig;
 use contract_values::{ProjectId, SecretId, ServiceId, StackId, check_dns_label};
-use control_model::{Dependency, LaunchSpec, Row, Service, ServiceIntent, ServiceLink, Tables};
+use control_model::{
+    Dependency, LaunchSpec, Origin, Row, Service, ServiceIntent, ServiceLink, Tables, Transaction,
+};
 use serde_json::{Map, Value};
 
 use crate::app::{AppError, Cx, ErrorCode, secret};
@@ -241,11 +243,38 @@ async fn change(
         let mut intent = row.intent.clone();
         change(tables, row, &mut intent)?;
         if intent != row.intent {
+            pass_limits_on(tables, transaction, row, &intent);
             transaction.set_intent(&**row, intent);
         }
         Ok(())
     })
     .await
+}
+
+/// Gives the containers of a service the limits that it is given without new containers, so that they show what they
+/// have and count as what they take.
+pub fn pass_limits_on(
+    tables: &Tables,
+    transaction: &mut Transaction,
+    service: &Row<Service>,
+    next: &ServiceIntent,
+) {
+    let version = service.intent.launch_version;
+    if next.launch_version != version || next.launch == service.intent.launch {
+        return;
+    }
+    let (resources, restart) = (&next.launch.resources, &next.launch.restart);
+    for row in tables.containers.of_service(service.id).filter(|row| !row.is_going()) {
+        let launch = &row.intent.launch;
+        let is_of_it =
+            matches!(row.intent.origin, Origin::Service { launch_version, .. } if launch_version == version);
+        if is_of_it && (launch.resources != *resources || launch.restart != *restart) {
+            let mut intent = row.intent.clone();
+            intent.launch.resources.clone_from(resources);
+            intent.launch.restart.clone_from(restart);
+            transaction.set_intent(&**row, intent);
+        }
+    }
 }
 
 /// Starts or stops a service.

@@ -537,6 +537,7 @@ pub async fn upgrade_stack(cx: &Cx, id: StackId, upgrade: StackUpgrade) -> Resul
                         }
                         if intent != row.intent {
                             changed.push(row.id);
+                            service::pass_limits_on(tables, transaction, row, &intent);
                             transaction.set_intent(*row, intent);
                         }
                     }

@@ -403,3 +403,27 @@ async fn a_job_that_has_ended_well_counts_as_finished() {
         assert_eq!(figures().await, (json!(true), json!(current), json!(finished)), "{rank:?} {exit_code:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_change_without_new_containers() {
+    let world = World::start().await;
+    let files = |limit: &str| format!("services:\n  web:\n    image: a\n    mem_limit: {limit}\n");
+    let id = stack(&world, "soft", &files("64m")).await;
+    let host = world.host(5, "metal").await;
+    let service = || world.store.snapshot().services.named("web").next().unwrap().clone();
+    let origin = Origin::Service { service: service().id, index: 1, create_index: 1, launch_version: 1 };
+    let container = world.container(5, host, "soft-web-1", origin).await;
+    let old = Origin::Service { service: service().id, index: 2, create_index: 2, launch_version: 0 };
+    let older = world.container(5, host, "soft-web-2", old).await;
+    let memory = |id| world.store.snapshot().containers.get(id).unwrap().intent.launch.resources.memory;
+    let upgrade = format!("POST /v2-beta/projects/1a5/stacks/{id}/?action=upgrade");
+    let changed = world.admin(&upgrade, json!({"dockerCompose": files("96m")})).await;
+    assert_eq!(changed.status, 202, "{}", changed.text);
+    assert_eq!((service().intent.launch_version, memory(container)), (1, Some(96 << 20)));
+    assert_eq!(memory(older), None, "one of another version is left alone");
+
+    // Taking a limit away needs new containers, and the old ones keep theirs.
+    let fewer = world.admin(&upgrade, json!({"dockerCompose": "services:\n  web:\n    image: a\n"})).await;
+    assert_eq!(fewer.status, 202, "{}", fewer.text);
+    assert_eq!((service().intent.launch_version, memory(container)), (2, Some(96 << 20)));
+}
