@@ -99,6 +99,7 @@ fn api_hint(error: &ApiError) -> Option<String> {
     Some(match error.status {
         401 => "sign in with `lariat login URL`, or set LARIAT_ACCESS_KEY and LARIAT_SECRET_KEY".to_owned(),
         403 => "your keys do not allow this; ask an owner of the environment".to_owned(),
+        405 => "your keys may not do this; ask an owner of the environment".to_owned(),
         500..=599 => match &error.id {
             Some(id) => format!("the server's log says more under {id}"),
             None => "the server's log may say more".to_owned(),

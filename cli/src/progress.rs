@@ -232,6 +232,8 @@ pub struct Wanted {
     pub stack: Option<String>,
     /// Services by id, with the name to show.
     pub services: BTreeMap<String, String>,
+    /// Nothing was done to them, so what runs at the first look did not just begin to.
+    pub untouched: bool,
 }
 
 /// A cause, and how long it has stood.
@@ -279,7 +281,7 @@ pub async fn follow(
     };
     let mut watch = client.watch();
     let mut listed = false;
-    let mut at_once = true;
+    let mut at_once = wanted.untouched;
     let mut poll = Instant::now();
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);

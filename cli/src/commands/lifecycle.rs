@@ -212,7 +212,7 @@ async fn change(session: &Session, targets: Targets, order: &Order) -> Result<()
         }
     }
     if !targets.waiting.no_wait {
-        let wanted = Wanted { stack: None, services };
+        let wanted = Wanted { stack: None, services, untouched: false };
         wait_services(session, &client, &wanted, order.goal(), targets.waiting.limit()).await?;
         for container in containers {
             wait_container(&client, container, order.goal(), targets.waiting.limit()).await?;

@@ -78,7 +78,7 @@ enum MembersCommand {
 impl Members {
     pub(super) async fn run(self, session: &Session) -> Result<(), CliError> {
         match self.command.unwrap_or(MembersCommand::Ls) {
-            MembersCommand::Ls => MEMBERS.list(session, &Query::all()).await,
+            MembersCommand::Ls => list(session).await,
             MembersCommand::Add { identity, role, identity_type } => {
                 add(session, &identity, role, &identity_type).await
             }
@@ -87,8 +87,35 @@ impl Members {
     }
 }
 
+async fn list(session: &Session) -> Result<(), CliError> {
+    let client = MEMBERS.client(session).await?;
+    let mut members = current(&client).await?;
+    if members.iter().any(|member| text(member, "name").is_empty()) {
+        // Not everybody may see who the users are; then the identities have to do.
+        let users = client.at_root().list_of(super::users::USERS.collection, &Query::all()).await;
+        let users = users.unwrap_or_default();
+        for member in &mut members {
+            let own = users.iter().find(|user| {
+                text(member, "externalIdType") == "rancher_id"
+                    && same_user(&user.meta.id, text(member, "externalId"))
+            });
+            if let (Some(user), true) = (own, text(member, "name").is_empty()) {
+                member.meta.name.clone_from(&user.meta.name);
+                member.fields.insert("name".to_owned(), user.meta.name.clone().into());
+            }
+        }
+    }
+    members.sort_by_cached_key(|member| crate::names::natural(member.meta.title()));
+    MEMBERS.print(session, &members)
+}
+
 fn text<'a>(member: &'a Resource, field: &str) -> &'a str {
     member.fields.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether two texts mean the same identity: users of the server itself are written `1a7` or `7`.
+fn same_user(one: &str, other: &str) -> bool {
+    one.strip_prefix("1a").unwrap_or(one) == other.strip_prefix("1a").unwrap_or(other)
 }
 
 fn as_input(member: &Resource) -> Value {
@@ -121,8 +148,9 @@ async fn add(session: &Session, identity: &str, role: Role, kind: &str) -> Resul
     let client = MEMBERS.client(session).await?;
     let id = if kind == "rancher_id" { user_id(&client, identity).await? } else { identity.to_owned() };
     let members = current(&client).await?;
-    let same =
-        |member: &&Resource| text(member, "externalId") == id && text(member, "externalIdType") == kind;
+    let same = |member: &&Resource| {
+        same_user(text(member, "externalId"), &id) && text(member, "externalIdType") == kind
+    };
     let mut all: Vec<Value> = members.iter().filter(|member| !same(member)).map(as_input).collect();
     all.push(json!({ "externalId": id, "externalIdType": kind, "role": role.word() }));
     set(&client, &all).await?;
@@ -135,7 +163,7 @@ async fn remove(session: &Session, names: &[String]) -> Result<(), CliError> {
     let is = |member: &Resource, name: &str| {
         member.meta.id == name
             || member.meta.name.as_deref() == Some(name)
-            || text(member, "externalId") == name
+            || same_user(text(member, "externalId"), name)
     };
     let mut going = Vec::new();
     for name in names {
@@ -143,7 +171,7 @@ async fn remove(session: &Session, names: &[String]) -> Result<(), CliError> {
             Some(member) => member.meta.id.clone(),
             None => {
                 let user = user_id(&client, name).await?;
-                let member = members.iter().find(|member| text(member, "externalId") == user);
+                let member = members.iter().find(|member| same_user(text(member, "externalId"), &user));
                 member
                     .ok_or_else(|| CliError::new(format!("`{name}` is no member of the environment")))?
                     .meta

@@ -411,6 +411,7 @@ impl Run {
             let wanted = Wanted {
                 stack: Some(stack.meta.id.clone()),
                 services: BTreeMap::from([(service.meta.id.clone(), path.clone())]),
+                untouched: false,
             };
             wait_services(session, &client, &wanted, Goal::Ready, Duration::from_secs(self.timeout)).await?;
         }

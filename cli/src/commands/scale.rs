@@ -51,7 +51,7 @@ impl Scale {
             }
         }
         if !self.waiting.no_wait {
-            let wanted = Wanted { stack: None, services };
+            let wanted = Wanted { stack: None, services, untouched: false };
             wait_services(session, &client, &wanted, Goal::Ready, self.waiting.limit()).await?;
         }
         for (path, service, scale) in found {

@@ -169,7 +169,7 @@ impl Up {
         } else {
             session.note(&format!("stack {} {} ({})", stack.meta.title(), effect.word(), stack.meta.id));
         }
-        let (wanted, others) = wanted(&client, &bundle, &stack).await?;
+        let (mut wanted, others) = wanted(&client, &bundle, &stack).await?;
         // A part of the files says nothing about the rest.
         if !part {
             left_over(session, &client, &stack, others, self.prune).await?;
@@ -177,7 +177,8 @@ impl Up {
         if self.force_upgrade && effect != Effect::Created {
             force(&client, &wanted, self.batch_size, self.interval).await?;
         }
-        start_stopped(session, &client, &wanted).await?;
+        let started = start_stopped(session, &client, &wanted).await?;
+        wanted.untouched = effect == Effect::Unchanged && !started && !self.force_upgrade;
         if self.detach {
             if session.globals.quiet {
                 session.io.line(&stack.meta.id)?;
@@ -337,8 +338,8 @@ async fn create_secrets(session: &Session, client: &Client, bundle: &Bundle) -> 
     Ok(())
 }
 
-/// Starts services that somebody stopped, or that were created without being started.
-async fn start_stopped(session: &Session, client: &Client, wanted: &Wanted) -> Result<(), CliError> {
+/// Starts services that somebody stopped, or that were created without being started; says whether there were any.
+async fn start_stopped(session: &Session, client: &Client, wanted: &Wanted) -> Result<bool, CliError> {
     let query = match &wanted.stack {
         Some(stack) => Query::all().with("stackId", stack.as_str()),
         None => Query::all(),
@@ -348,15 +349,16 @@ async fn start_stopped(session: &Session, client: &Client, wanted: &Wanted) -> R
         wanted.services.contains_key(&service.meta.id)
             && matches!(service.meta.state.as_str(), "inactive" | "deactivating")
     };
-    for service in services.iter().filter(is_stopped) {
+    let stopped: Vec<&Service> = services.iter().filter(is_stopped).collect();
+    for service in &stopped {
         let name = service.meta.title();
         client
-            .act(service, "activate", None)
+            .act(*service, "activate", None)
             .await
             .map_err(|error| CliError::from(error).during(format!("could not start {name}")))?;
         session.note(&format!("service {name} started"));
     }
-    Ok(())
+    Ok(!stopped.is_empty())
 }
 
 /// Has the containers of services replaced although nothing about them changed.
@@ -527,7 +529,7 @@ async fn wanted(client: &Client, bundle: &Bundle, stack: &Stack) -> Result<(Want
         // A server of another make creates them a little later.
         if services.len() >= names.len() || Instant::now() >= until {
             others.sort_by(|a, b| a.meta.title().cmp(b.meta.title()));
-            return Ok((Wanted { stack: Some(stack.meta.id.clone()), services }, others));
+            return Ok((Wanted { stack: Some(stack.meta.id.clone()), services, untouched: false }, others));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

@@ -98,9 +98,24 @@ impl Done {
             "$ lariat {command}\n--- output\n{}--- messages\n{}--- exit code {}\n",
             self.out, self.err, self.code
         );
-        text.replace(&world.address.to_string(), "SERVER")
+        without_seconds(&text)
+            .replace(&world.address.to_string(), "SERVER")
             .replace(world.folder.path().to_str().unwrap(), "FOLDER")
     }
+}
+
+/// Puts `N` for the seconds that something took.
+fn without_seconds(text: &str) -> String {
+    let mut parts = text.split(" in ");
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let is_time = digits > 0 && part[digits..].starts_with(" s\n");
+        all.push_str(" in ");
+        all.push_str(if is_time { "N" } else { "" });
+        all.push_str(if is_time { &part[digits..] } else { part });
+    }
+    all
 }
 
 pub fn error(status: u16, code: &str, message: &str) -> (u16, Value) {

@@ -62,7 +62,10 @@ async fn lab_the_engine_of_a_host_through_the_server() {
         .unwrap();
     cat.stdin.take().unwrap().write_all(b"through\n").unwrap();
     let output = tokio::task::spawn_blocking(move || cat.wait_with_output().unwrap()).await.unwrap();
-    assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), output.status.code()), ("through\n", Some(0)));
+    assert_eq!(
+        (String::from_utf8_lossy(&output.stdout).as_ref(), output.status.code()),
+        ("through\n", Some(0))
+    );
     let code = site.run(&["docker", "run", "--rm", "lariat-test/busybox:1", "sh", "-c", "exit 9"]).await.code;
     assert_eq!(code, 9);
 

@@ -12,3 +12,4 @@ mod lab_compose;
 mod lab_docker;
 mod lab_options;
 mod server;
+mod sim;
