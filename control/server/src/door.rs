@@ -89,8 +89,10 @@ impl Door {
             };
             let (tls, router, stop) = (self.tls.clone(), self.router.clone(), self.stop.clone());
             let (silent, patience) = (Arc::clone(&silent), self.limits.patience);
+            // It is noted before anything else happens, or the next one would find nobody to send away.
+            let (number, away) = silent.enter();
             self.tasks.spawn(async move {
-                if silent.until_it_speaks(&stream, patience, &stop).await {
+                if silent.until_it_speaks(number, away, &stream, patience, &stop).await {
                     // What serving takes is made when there is somebody to serve.
                     Box::pin(serve(stream, address, tls, router, stop, patience)).await;
                 }
@@ -113,23 +115,29 @@ struct Waiting {
 }
 
 impl Silent {
+    /// Notes a connection, and returns its number and what tells it to go.
+    fn enter(&self) -> (u64, CancellationToken) {
+        let away = CancellationToken::new();
+        let mut waiting = self.waiting.lock().expect("nothing panics while it holds the lock");
+        waiting.next += 1;
+        let number = waiting.next;
+        waiting.connections.insert(number, away.clone());
+        (number, away)
+    }
+
     /// Waits for the first byte; false when it does not come in time or the place is needed.
     async fn until_it_speaks(
         &self,
+        number: u64,
+        away: CancellationToken,
         stream: &TcpStream,
         patience: Duration,
         stop: &CancellationToken,
     ) -> bool {
-        let away = CancellationToken::new();
-        let number = {
-            let mut waiting = self.waiting.lock().expect("nothing panics while it holds the lock");
-            waiting.next += 1;
-            let number = waiting.next;
-            waiting.connections.insert(number, away.clone());
-            number
-        };
+        let mut first = [0];
         let speaks = tokio::select! {
-            ready = tokio::time::timeout(patience, stream.readable()) => matches!(ready, Ok(Ok(()))),
+            // Readiness alone may be a false alarm.
+            peeked = tokio::time::timeout(patience, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1..))),
             () = away.cancelled() => false,
             () = stop.cancelled() => false,
         };
