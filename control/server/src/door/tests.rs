@@ -54,9 +54,9 @@ async fn class_14_who_does_not_begin_or_does_not_finish_is_sent_away() {
                 return true;
             }
             let mut chunk = [0; 256];
-            match tokio::time::timeout(Duration::from_millis(100), drips.read(&mut chunk)).await {
-                Ok(Ok(0) | Err(_)) => return true,
-                Ok(Ok(_)) | Err(_) => {}
+            let read = tokio::time::timeout(Duration::from_millis(100), drips.read(&mut chunk)).await;
+            if matches!(read, Ok(Ok(0) | Err(_))) {
+                return true;
             }
         }
         false
