@@ -10,19 +10,21 @@ use control_model::{
 
 /// A container of a service, as the service's controller makes it: with labels and an environment.
 pub fn intent(project: ProjectId, id: i64) -> ContainerIntent {
-    let service = ServiceId::new(1 + id / 50);
-    let index = 1 + u32::try_from(id % 50).unwrap_or_default();
+    // Fifty of each service, from the first id on: one more or less, and controllers would see to it.
+    let place = id - 1;
+    let service = ServiceId::new(1 + place / 50);
+    let index = 1 + u32::try_from(place % 50).unwrap_or_default();
     let create_index = u32::try_from(id).unwrap_or(u32::MAX);
-    let name = format!("stack{}-service{}-{}", id / 500, id / 50 % 10, index);
+    let name = format!("stack{}-service{}-{index}", place / 500, place / 50 % 10);
     let mut intent = ContainerIntent {
         project: Some(project),
-        stack: Some(StackId::new(1 + id / 500)),
+        stack: Some(StackId::new(1 + place / 500)),
         origin: Origin::Service { service, index, create_index, launch_version: 1 },
         ..ContainerIntent::default()
     };
     intent.launch.image = Some("registry.example/shop/web:1.27.3".parse().expect("an image"));
     for (label, value) in [
-        ("io.rancher.stack.name", format!("stack{}", id / 500)),
+        ("io.rancher.stack.name", format!("stack{}", place / 500)),
         ("io.rancher.container.name", name.clone()),
         ("com.example.team", "shop".to_owned()),
     ] {
@@ -69,7 +71,7 @@ pub fn stack(transaction: &mut Transaction, project: ProjectId, id: i64) {
             scale: 50,
             active: true,
             launch_version: 1,
-            launch: self::intent(project, 0).launch,
+            launch: self::intent(project, 1).launch,
             ..ServiceIntent::default()
         };
         let service = 1 + (id - 1) * 10 + number;
