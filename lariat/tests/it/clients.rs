@@ -20,7 +20,7 @@ async fn lab_the_old_python_client_works_with_every_type() {
     let site = Site::new("cattle", 1).await;
     let first = site.server.first();
     let certificate = rcgen::generate_simple_self_signed(vec!["shop.example.test".to_owned()]).unwrap();
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/cattle.py");
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients/old_client.py");
     let mut command = tokio::process::Command::new(python());
     command
         .arg(script)

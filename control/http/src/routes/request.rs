@@ -148,7 +148,7 @@ impl ApiRequest {
         let mut path_project = None;
         let scoped = segments.len() >= 3
             && (segments[0].eq_ignore_ascii_case("projects") || segments[0].eq_ignore_ascii_case("project"))
-            && !segments[2].eq_ignore_ascii_case("projectmembers");
+            && !(segments.len() == 3 && segments[2].eq_ignore_ascii_case("projectmembers"));
         if scoped {
             path_project = Some(segments[1].clone());
             segments.drain(..2);

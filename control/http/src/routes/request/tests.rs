@@ -65,6 +65,7 @@ fn paths_are_taken_apart() {
     check("GET /v2-beta/projects/1a5/schemas", "GET v2-beta 1a5 | schemas");
     check("GET /v2-beta/projects/1a5/schemas/schemas", "GET v2-beta 1a5 | schemas schemas");
     check("GET /v2-beta/projects/1a5/projectmembers", "GET v2-beta - | projects 1a5 projectmembers");
+    check("GET /v2-beta/projects/1a5/projectmembers/1pm1", "GET v2-beta 1a5 | projectmembers 1pm1");
     check("GET /v2-beta/projects/1a5/projects/1a5", "GET v2-beta 1a5 | projects 1a5");
     check("POST /v2-beta/stacks/1st5/?_method=delete", "DELETE v2-beta - | stacks 1st5");
     check("POST /v2-beta/stacks/1st5/?action=remove", "POST v2-beta - | stacks 1st5");
