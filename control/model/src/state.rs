@@ -209,6 +209,7 @@ pub fn container_state(container: &Row<Container>) -> PublicState {
     };
     match run {
         ContainerRun::AsIs => match rank {
+            RunReport::Running if restarting => moving("restarting", None),
             RunReport::Running => at("running"),
             RunReport::Assigned | RunReport::Preparing | RunReport::Starting => moving("starting", None),
             RunReport::Stopping => moving("stopping", None),

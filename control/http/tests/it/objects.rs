@@ -47,6 +47,26 @@ async fn a_stack_is_made_of_compose_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn configs_are_exported_with_what_is_in_them() {
+    let world = World::start().await;
+    let compose = "services:\n  web:\n    image: a\n    configs: [{source: app, target: /etc/app}]\nconfigs:\n  app: {content: \"price: $$5\\n\"}\n";
+    let made = world
+        .admin("POST /v2-beta/projects/1a5/stacks", json!({"name": "one", "dockerCompose": compose}))
+        .await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let id = made.body["id"].as_str().unwrap();
+    let export = world
+        .admin(&format!("POST /v2-beta/projects/1a5/stacks/{id}/?action=exportconfig"), Value::Null)
+        .await;
+    let files = export.body["dockerComposeConfig"].as_str().unwrap();
+    assert!(files.contains("configs:\n  app:\n    content: \"price: $$5\\n\"\n"), "{files}");
+    let again =
+        json!({"name": "two", "dockerCompose": files, "rancherCompose": export.body["rancherComposeConfig"]});
+    let again = world.admin("POST /v2-beta/projects/1a5/stacks", again).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_effect_is_said() {
     let world = World::start().await;
     let compose =

@@ -65,6 +65,8 @@ enum Activity {
 struct NativeTracked {
     last: Option<NativeReport>,
     order_done: u32,
+    /// The order that the step under way carries out.
+    order_begun: u32,
     restarts_done: u32,
     failure_text: Option<String>,
 }

@@ -46,6 +46,8 @@ impl Core {
                     // Noted before it is done: it is better left out than done twice.
                     native.restarts_done = order.restarts_asked;
                     self.note_native(docker_id);
+                } else {
+                    native.order_begun = order.order;
                 }
                 self.begin(object, Work::Native { docker_id: docker_id.to_owned(), action }, plan);
             }
@@ -71,8 +73,6 @@ impl Core {
             self.seen(*view, now);
         }
         self.dirty_natives.insert(docker_id.to_owned());
-        let order = self.desired.as_ref().and_then(|desired| desired.natives.get(docker_id));
-        let order = order.map_or(0, |order| order.order);
         if self.world.get(docker_id).is_none() {
             return;
         }
@@ -83,7 +83,7 @@ impl Core {
             Err(error) => native.failure_text = Some(describe(&error)),
             Ok(_) => native.failure_text = None,
         }
-        native.order_done = native.order_done.max(order);
+        native.order_done = native.order_done.max(native.order_begun);
     }
 
     /// Reports what changed about a native container.

@@ -167,7 +167,12 @@ async fn natives_are_seen_ordered_about_and_told_when_gone() {
     give(&mut rig, order(2, Some(DesiredRun::Stopped), 1, false));
     rig.until("failed", |rig| rig.server.lock().natives[&native].failure_text.as_deref() == Some("will not"))
         .await;
-    give(&mut rig, order(3, None, 1, true));
+    // An order that comes while a restart is under way is carried out after it, not taken for done.
+    let stops = rig.engine.calls(Operation::Stop);
+    rig.engine.script(Operation::Stop, 1, Fault::SlowAnswer(Duration::from_secs(2)));
+    give(&mut rig, order(2, Some(DesiredRun::Stopped), 2, false));
+    rig.until("restarting", |rig| rig.engine.calls(Operation::Stop) > stops).await;
+    give(&mut rig, order(3, None, 2, true));
     rig.until("gone", |rig| rig.server.lock().natives.is_empty()).await;
     assert_eq!(rig.running(), ["hidden"]);
 }
