@@ -134,7 +134,7 @@ impl Client {
             .no_proxy()
             // A redirect would carry keys to where nobody asked.
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(proxy) = options.proxies.library_form(&options.address)? {
+        if let Some(proxy) = options.proxies.for_reqwest(&options.address)? {
             builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(|source| ClientError::Unreachable {

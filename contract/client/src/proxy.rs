@@ -124,7 +124,7 @@ impl Proxies {
     }
 
     /// The proxy in the form of the library that sends requests.
-    pub(crate) fn library_form(&self, server: &ServerAddress) -> Result<Option<reqwest::Proxy>, ProxyError> {
+    pub(crate) fn for_reqwest(&self, server: &ServerAddress) -> Result<Option<reqwest::Proxy>, ProxyError> {
         let Some(url) = self.address_for(server)? else { return Ok(None) };
         let refuse = |_| ProxyError {
             origin: self.for_server(server).expect("it was just found").origin.clone(),

@@ -270,7 +270,7 @@ fn a_proxy_that_makes_no_sense_is_told_without_its_password() {
         ("https://u:hush@p", "only http"),
     ] {
         let proxies = Proxies::from_variables(|name| (name == "HTTP_PROXY").then(|| value.to_owned()));
-        let error = proxies.library_form(&server).unwrap_err().to_string();
+        let error = proxies.for_reqwest(&server).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("HTTP_PROXY") && !error.contains("hush"), "{error}");
         assert!(!format!("{proxies:?}").contains("hush"));
         assert_eq!(proxies.shown_for(&server).unwrap().value, "(no usable address)");
